@@ -1,0 +1,61 @@
+# All that one does with a checkout. It needs python3 (3.11 or newer) and make; the rest is put into
+# .venv from the lock files. ARGS are passed on: make run ARGS="-p 8081", make test ARGS="-k retry".
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+# Each lock has a stamp: `make run` waits for what runs, not for the test tools as well.
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# Nothing about where packages come from may get into a lock: each machine has its own index.
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+run: $(RUNTIME) ## a worker, with a broker of its own unless KAFKA=host:port names one
+	@exec $(BIN)/python -m devbroker run -- $(ARGS)
+
+test: $(DEV) ## the whole test suite, on two cores
+	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: $(DEV) ## style, types, and which package may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: $(DEV) ## the lock files anew from pyproject.toml; ARGS=--upgrade for newer versions
+	CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) $(ARGS) -o requirements.lock pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) $(ARGS) --extra dev -c requirements.lock \
+		-o requirements-dev.lock pyproject.toml
+
+clean: ## removes .venv and every cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, and $(PYTHON) is not that or not there." \
+			"Name another one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) can't make a virtual environment. On Debian and Ubuntu:" \
+			"apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUNTIME): requirements.lock | $(BIN)/python
+	@echo "Installing into $(VENV) (once, and again when requirements.lock changes) …"
+	@$(PIP) -r requirements.lock
+	@touch $@
+
+# The dev lock holds all that the other one does, at the same versions.
+$(DEV): requirements-dev.lock requirements.lock | $(BIN)/python
+	@echo "Installing into $(VENV) (once, and again when a lock file changes) …"
+	@$(PIP) -r requirements-dev.lock
+	@touch $(RUNTIME) $@

@@ -1,0 +1,96 @@
+"""Cancels: a record on ``jobs-cancel`` reaches the job's owner by its partition."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from agents.runner import Runner
+from jobs import state
+from jobs.errors import InvalidId
+from jobs.model import JobId
+from log.reader import LogReader, Record
+from log.writer import Entry, LogWriter
+from tables.fold import row_key
+from tables.jobs import JobTable, now_ms
+from tables.partition import Partition
+
+logger = logging.getLogger(__name__)
+
+
+class CancelRecord(msgspec.Struct, frozen=True):
+    """The value of a record on ``jobs-cancel``: which job, who asks, and why."""
+
+    id: str
+    who: str = "somebody"
+    why: str = ""
+
+
+class Cancels:
+    """Both ends of the topic ``jobs-cancel``."""
+
+    def __init__(
+        self,
+        table: JobTable,
+        runner: Runner,
+        reader: LogReader,
+        writer: LogWriter,
+        topics: tuple[str, str],
+        places: Mapping[int, int],
+    ) -> None:
+        """``topics``: jobs and jobs-cancel; ``places``: the next place that intake handles."""
+        self._table = table
+        self._runner = runner
+        self._reader = reader
+        self._writer = writer
+        self._jobs, self._topic = topics
+        self._places = places
+
+    async def ask(self, job_id: JobId, who: str, why: str, timeout_s: float | None = None) -> None:
+        """Ask for a job to be canceled.
+
+        Raises:
+            NotWritten: Kafka doesn't acknowledge.
+        """
+        value = msgspec.json.encode(CancelRecord(str(job_id), who, why))
+        entry = Entry(job_id.partition, row_key(job_id), value)
+        await self._writer.write(self._topic, [entry], timeout_s)
+
+    async def handle(self, part: Partition, records: Sequence[Record]) -> None:
+        """Carry cancels out: waiting jobs are canceled when this returns, executing ones stop.
+
+        Raises:
+            PartitionLost: the partition is no longer ours; the next owner reads the record.
+        """
+        for record in records:
+            try:
+                asked = msgspec.json.decode(record.value or b"", type=CancelRecord)
+                job_id = JobId.parse(asked.id)
+            except (msgspec.DecodeError, InvalidId) as exc:
+                logger.warning(
+                    "%s-%d@%d is no cancel that can be read (%s); passed over",
+                    self._topic,
+                    part.number,
+                    record.offset,
+                    exc,
+                )
+                continue
+            if job_id.partition != part.number:
+                logger.warning("job %s: its cancel stands in partition %d", job_id, part.number)
+            elif part.head(job_id.offset) is not None:
+                await self._runner.cancel(part, job_id.offset, asked.who, asked.why)
+            elif job_id.offset >= self._places.get(part.number, 0):
+                await self._cancel_unread(part, job_id, asked)
+
+    async def _cancel_unread(self, part: Partition, job_id: JobId, asked: CancelRecord) -> None:
+        """Leave a row for a job that intake hasn't read; intake knows it by its timestamp."""
+        record = await self._reader.record(self._jobs, *job_id)
+        if part.head(job_id.offset) is not None:  # intake read it meanwhile
+            await self._runner.cancel(part, job_id.offset, asked.who, asked.why)
+        elif record is not None:
+            row = state.canceled_unread(
+                submitted_at=record.timestamp, now=now_ms(), who=asked.who, why=asked.why
+            )
+            await self._table.write(part, [(job_id.offset, row)])

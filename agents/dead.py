@@ -1,0 +1,80 @@
+"""Dead letters: what can't be run or has used up its reruns, kept with the reason."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jobs.model import JobId
+from log.reader import LogReader, Record
+from log.writer import Entry, LogWriter
+from tables.fold import row_key
+
+logger = logging.getLogger(__name__)
+
+
+class Letter(NamedTuple):
+    """A record to put aside. Its value goes along as it was."""
+
+    partition: int
+    record: Record
+    reason: str
+
+
+class DeadLetters:
+    """Writes to ``jobs-dead``, under the job's id.
+
+    A crash after the letter and before the row writes the letter twice.
+    """
+
+    def __init__(
+        self, reader: LogReader, writer: LogWriter, jobs: str, dead: str, max_value_bytes: int
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._jobs = jobs
+        self._dead = dead
+        self._max_value_bytes = max_value_bytes
+
+    async def put(self, letters: Sequence[Letter]) -> None:
+        """Write letters and wait until they are durable.
+
+        Raises:
+            NotWritten: Kafka doesn't acknowledge.
+        """
+        await self._writer.write(self._dead, [self._entry(letter) for letter in letters])
+
+    async def put_job(self, job_id: JobId, reason: str, data: bytes | None) -> None:
+        """Write the letter of an admitted job, with its record as it stands in the log.
+
+        Args:
+            data: the row's, for a record that has left the log.
+
+        Raises:
+            NotWritten: Kafka doesn't acknowledge.
+            KafkaError: Kafka can't be read.
+        """
+        record = await self._reader.record(self._jobs, *job_id)
+        if record is None:
+            value = b'{"data":%s}' % data if data is not None else None
+            record = Record(job_id.offset, 0, None, value, ())
+        await self.put([Letter(job_id.partition, record, reason)])
+
+    def _entry(self, letter: Letter) -> Entry:
+        record = letter.record
+        headers = [
+            ("reason", letter.reason.encode("utf-8", "replace")),
+            ("source-topic", self._jobs.encode()),
+            ("source-partition", b"%d" % letter.partition),
+            ("source-offset", b"%d" % record.offset),
+        ]
+        if record.key is not None:
+            headers.append(("source-key", record.key))
+        value = record.value
+        if value is not None and len(value) > self._max_value_bytes:
+            headers.append(("value-left-out", b"%d bytes; the source record has it" % len(value)))
+            value = None
+        # Never both null: the client refuses such a record, though others may write them.
+        key = row_key(JobId(letter.partition, record.offset))
+        return Entry(letter.partition, key, value, headers)

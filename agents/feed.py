@@ -1,0 +1,215 @@
+"""A topic's records, each exactly once in order of place, from Faust or past it.
+
+Places are contiguous, so it can be told when a record was not delivered: each partition has
+the next place expected. A record beyond it means a gap; the log reader reads the missing
+places, they are handled first, and only then does the place move on. A dropped tail is found
+by ``audit``, which holds the place against the log's end. Gaps that are no records
+(transaction markers) are what the reader doesn't find.
+
+The place is also what is committed: all before it has been handled, durably.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from aiokafka.errors import KafkaError
+
+from log.reader import LogReader, Record
+from log.writer import NotWritten
+from tables.partition import Partition, PartitionLost
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500  # records handled together at most
+INBOX = 2_000  # records that wait at most; then Faust's stream waits
+RETRY_S = 1.0
+
+Handle = Callable[[Partition, Sequence[Record]], Awaitable[None]]
+
+
+class Feed:
+    """Feeds the records of one topic to ``handle``, partition by partition.
+
+    ``handle`` must have made its effects durable when it returns, and must bear records that
+    it has seen before. It is called for one partition at a time, in order of place.
+    """
+
+    def __init__(
+        self, topic: str, reader: LogReader, served: Mapping[int, Partition], handle: Handle
+    ) -> None:
+        self.topic = topic
+        self.places: dict[int, int] = {}
+        self.gaps = 0  # records that were never delivered and were read from the log instead
+        self._reader = reader
+        self._served = served
+        self._handle = handle
+        self._inbox: dict[int, deque[Record]] = {}
+        self._waiting = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._suspects: dict[int, int] = {}
+        self._held_up = False  # whether delivery had to wait for us since the last look
+
+    async def offer(self, partition: int, record: Record) -> None:
+        """Take a delivered record in; waits while too many are waiting."""
+        if not self._room.is_set():
+            self._held_up = True
+            await self._room.wait()
+        self._inbox.setdefault(partition, deque()).append(record)
+        self._waiting += 1
+        if self._waiting >= INBOX:
+            self._room.clear()
+        self._wake(partition)
+
+    def assign(self, partition: int, place: int) -> None:
+        """A partition is ours; ``place`` is the first that has not been handled."""
+        self.places[partition] = place
+
+    def forget(self, partition: int) -> None:
+        """A partition is no longer ours."""
+        self.places.pop(partition, None)
+        self._suspects.pop(partition, None)
+        task = self._tasks.pop(partition, None)
+        if task is not None:
+            task.cancel()
+
+    def clear(self) -> None:
+        """Drop what waits: after a rebalance it is delivered again from the committed place."""
+        for records in self._inbox.values():
+            records.clear()
+        self._waiting = 0
+        self._room.set()
+
+    async def audit(self) -> None:
+        """Look for records that exist and were not delivered, since the last look or before.
+
+        Two looks are needed: a record that is there at both, while nothing moved, is one that
+        Faust will not deliver. Partitions that are at work are passed over, and all while we
+        hold delivery up ourselves.
+        """
+        held_up, self._held_up = self._held_up, not self._room.is_set()
+        if held_up or self._held_up:
+            self._suspects.clear()
+            return
+        quiet = [
+            p
+            for p, part in self._served.items()
+            if part.alive and p in self.places and p not in self._tasks
+        ]
+        if not quiet:
+            return
+        ends = await self._reader.ends(self.topic, quiet)
+        for p, end in ends.items():
+            place = self.places.get(p)
+            if place is None or p in self._tasks:
+                continue
+            if end < place:
+                await self._made_again(p, place, end)
+            elif end > place and self._suspects.get(p) == place:
+                self._tasks[p] = asyncio.create_task(self._fill_tail(p, place, end))
+            elif end > place:
+                self._suspects[p] = place
+            else:
+                self._suspects.pop(p, None)
+
+    def _wake(self, p: int) -> None:
+        if p not in self._tasks:
+            self._tasks[p] = asyncio.create_task(self._work(p))
+
+    async def _work(self, p: int) -> None:
+        try:
+            inbox = self._inbox[p]
+            while inbox:
+                batch = [inbox.popleft() for _ in range(min(BATCH, len(inbox)))]
+                self._waiting -= len(batch)
+                if self._waiting < INBOX:
+                    self._room.set()
+                await self._advance(p, batch)
+        finally:
+            if self._tasks.get(p) is asyncio.current_task():
+                del self._tasks[p]
+                if self._inbox.get(p):
+                    self._wake(p)
+
+    async def _fill_tail(self, p: int, place: int, end: int) -> None:
+        try:
+            missing = await self._reader.read(self.topic, p, place, end)
+            if missing:
+                self._count(p, missing, "at the end of")
+                await self._advance(p, missing)
+            elif self.places.get(p) == place:
+                self.places[p] = end  # markers only
+        except KafkaError as exc:
+            logger.warning("%s-%d can't be audited now: %r", self.topic, p, exc)
+        finally:
+            if self._tasks.get(p) is asyncio.current_task():
+                del self._tasks[p]
+                if self._inbox.get(p):
+                    self._wake(p)
+
+    async def _advance(self, p: int, records: Sequence[Record]) -> None:
+        """Handle records, and what is missing before them, until done or the partition is lost."""
+        while True:
+            part, place = self._served.get(p), self.places.get(p)
+            if part is None or place is None:
+                return  # not ours, or not yet: it will be delivered again, or be found as a gap
+            try:
+                todo = await self._contiguous(p, place, records)
+                if todo:
+                    await self._handle(part, todo)
+                    if self.places.get(p) == place:
+                        self.places[p] = todo[-1].offset + 1
+                return
+            except PartitionLost:
+                return
+            except (KafkaError, NotWritten) as exc:
+                logger.warning("%s-%d waits for Kafka: %s", self.topic, p, exc)
+            except Exception:
+                # Never passed over: better a partition that waits and says so than a lost job.
+                logger.exception(
+                    "%s-%d can't go on at offset %d; please report this", self.topic, p, place
+                )
+            await asyncio.sleep(RETRY_S)
+
+    async def _contiguous(self, p: int, place: int, records: Sequence[Record]) -> list[Record]:
+        todo: list[Record] = []
+        for record in records:
+            if record.offset < place:
+                continue  # delivered again
+            if record.offset > place:
+                missing = await self._reader.read(self.topic, p, place, record.offset)
+                if missing:
+                    self._count(p, missing, "before the next record of")
+                    todo.extend(missing)
+            todo.append(record)
+            place = record.offset + 1
+        return todo
+
+    def _count(self, p: int, missing: Sequence[Record], where: str) -> None:
+        self.gaps += len(missing)
+        logger.warning(
+            "%d records %s %s-%d (from offset %d) were not delivered; read from the log instead",
+            len(missing),
+            where,
+            self.topic,
+            p,
+            missing[0].offset,
+        )
+
+    async def _made_again(self, p: int, place: int, end: int) -> None:
+        start = await self._reader.start(self.topic, p)
+        logger.error(
+            "%s-%d ends at %d, before the place %d that was reached: the topic was made again, or "
+            "records were deleted. Starting over at %d",
+            self.topic,
+            p,
+            end,
+            place,
+            start,
+        )
+        self.places[p] = start

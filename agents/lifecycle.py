@@ -1,0 +1,132 @@
+"""From start to stop: topics before anything, hooks into rebalances, chores, the drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from agents.audit import Audit, every
+from agents.feed import Feed
+from agents.resume import Resume
+from agents.runner import Runner
+from agents.sweep import Sweeper
+from log.reader import LogReader
+from log.topics import BrokerError, TopicNames, TopicPlan, TopicsError, prepare
+from settings import Settings
+from tables.jobs import JobTable
+from worker.app import JobsApp
+from worker.worker import StartError
+
+logger = logging.getLogger(__name__)
+
+COMMIT_S = 1.0
+SWEEP_S = 5.0
+_FIND_BROKER_S = 60.0
+_EMBEDDED_SESSION_S = 4.0  # Tansu lets a join wait for half of the session timeout
+_EMBEDDED_FETCH_WAIT_MS = 10  # Tansu doesn't wake a waiting fetch when a record arrives
+_SESSION_S = 10.0
+
+
+class Lifecycle:
+    """What happens to a worker as a whole."""
+
+    def __init__(
+        self,
+        app: JobsApp,
+        settings: Settings,
+        names: TopicNames,
+        table: JobTable,
+        runner: Runner,
+        resume: Resume,
+        feeds: Sequence[Feed],
+        readers: Sequence[LogReader],
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._names = names
+        self._table = table
+        self._runner = runner
+        self._resume = resume
+        self.feeds = feeds
+        self._readers = readers
+        self._sweeper = Sweeper(table, feeds[0].places, settings.keep_s)
+        self._audit = Audit(feeds, resume, lambda: app.rebalancing)
+        self.partitions = settings.partitions
+        self.draining = False
+
+    def attach(self) -> None:
+        """Hook into the app."""
+        app = self._app
+        app.before_start = self._before_start
+        app.before_stop = self._drain
+        app.hurry = self._runner.hurry
+        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+        app.on_rebalance_complete.connect(self._on_assigned, weak=False)
+        for interval_s, step in (
+            (self._settings.audit_s, self._audit.look),
+            (COMMIT_S, self._commit),
+            (SWEEP_S, self._sweeper.sweep),
+        ):
+            app.task(_forever(interval_s, step))
+
+    async def _before_start(self) -> None:
+        s = self._settings
+        plan = TopicPlan(s.partitions, s.replication, round(s.history_s * 1000), s.max_record_bytes)
+        deadline = time.monotonic() + _FIND_BROKER_S
+        while True:
+            try:
+                cluster = await prepare(s.kafka, self._names, plan)
+                break
+            except TopicsError as exc:
+                raise StartError(str(exc)) from None
+            except (BrokerError, KafkaError) as exc:
+                again = isinstance(exc, BrokerError) or exc.retriable
+                if not again or time.monotonic() > deadline:
+                    raise StartError(f"{exc}. Is KAFKA (flag -kh) right?") from None
+                print(f"waiting for Kafka at {s.kafka} ({exc})", file=sys.stderr, flush=True)
+                await asyncio.sleep(1.0)
+        self.partitions = cluster.partitions
+        session_s = s.session_s or (_EMBEDDED_SESSION_S if cluster.embedded else _SESSION_S)
+        conf = self._app.conf
+        conf.topic_partitions = cluster.partitions
+        conf.broker_session_timeout = session_s
+        conf.broker_heartbeat_interval = session_s / 4
+        conf.broker_rebalance_timeout = session_s if cluster.embedded else 3 * session_s
+        if cluster.embedded:
+            self._app.fetch_max_wait_ms = _EMBEDDED_FETCH_WAIT_MS
+
+    async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        await self._resume.on_revoked()
+
+    async def _on_assigned(self, *_: Any, **__: Any) -> None:
+        first = not self._resume.assigned
+        await self._resume.on_assigned()
+        if first:
+            s = self._settings
+            print(f"ready: http://{s.bind}:{s.port}/job  Kafka: {s.kafka}", flush=True)
+
+    async def _commit(self) -> None:
+        if not self._app.rebalancing and not self._resume.recovering:
+            await self._resume.commit()
+
+    async def _drain(self) -> None:
+        """SIGTERM: no new attempts; running ones may finish; the rest are interrupted and go
+        on at the next worker. We stay in the group until then, so that nobody else begins them."""
+        self.draining = True
+        await self._runner.drain(self._settings.grace_s)
+        await self._resume.stop()
+        for reader in self._readers:
+            await reader.close()
+
+
+def _forever(interval_s: float, step: Any) -> Any:
+    async def chore() -> None:
+        await every(interval_s, step)
+
+    return chore

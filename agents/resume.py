@@ -1,0 +1,233 @@
+"""Rebalances: which partitions are ours, and what becomes of the jobs in them.
+
+Revoked: say that we are alive and let go (``Takeover.release``), but go on; most partitions
+stay with their worker. Assigned: those that are gone are let go of, the others are taken over,
+their unfinished rows are taken up, and only then are they served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, cast
+
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from agents.dead import DeadLetters
+from agents.feed import Feed
+from agents.runner import Runner
+from jobs import state
+from jobs.model import Job, JobId, Status
+from log.reader import LogReader
+from log.writer import NotWritten
+from tables.jobs import JobTable, now_ms
+from tables.partition import Partition, PartitionLost
+from tables.takeover import Taken, Takeover
+from worker.app import JobsApp
+from worker.transport import JobsConsumer
+
+logger = logging.getLogger(__name__)
+
+RETRY_S = 1.0
+RELEASE_S = 1.0  # a rebalance waits for this; a mark that is late only counts as a crash
+_BATCH = 500
+
+
+class Resume:
+    """Keeps the table, the feeds and the runner in step with what the group assigns to us."""
+
+    def __init__(
+        self,
+        app: JobsApp,
+        table: JobTable,
+        takeover: Takeover,
+        runner: Runner,
+        dead: DeadLetters,
+        reader: LogReader,
+        feeds: Sequence[Feed],
+        changelog: str,
+    ) -> None:
+        """``feeds``: jobs first."""
+        self._app = app
+        self._table = table
+        self._takeover = takeover
+        self._runner = runner
+        self._dead = dead
+        self._reader = reader
+        self._feeds = feeds
+        self._changelog = changelog
+        self._busy = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._committed: dict[tuple[str, int], int] = {}
+        self._cursors: dict[int, int] = {}
+        self.resumed = 0  # unfinished rows taken up after takeovers
+        self.assigned = False  # whether a first assignment is through
+
+    @property
+    def recovering(self) -> bool:
+        """Whether partitions are ours that aren't served yet."""
+        return not self.assigned or self._busy.locked()
+
+    async def on_revoked(self) -> None:
+        """The group rebalances: commit our places, and mark what runs as not crashed."""
+        try:
+            async with asyncio.timeout(RELEASE_S):
+                await self.commit()
+        except TimeoutError:
+            logger.warning("letting go without a commit: Kafka doesn't answer")
+        try:
+            await self._takeover.release(self._table.served.values(), RELEASE_S)
+        except NotWritten as exc:
+            logger.warning("letting go without a mark: %s", exc)
+
+    async def on_assigned(self) -> None:
+        """The group has settled. Streams start when this returns."""
+        numbers = self._ours()
+        for feed in self._feeds:
+            feed.clear()
+        for gone in set(self._table.served) - numbers:
+            self._forget(gone, "another worker has it now")
+        await self._take(numbers)
+        self.assigned = True
+
+    def lost(self, part: Partition, why: str) -> None:
+        """A lease ended. If the partition is still assigned to us, take it over again."""
+        self._runner.let_go(part)
+        if self._table.served.get(part.number) is part:
+            self._forget(part.number, why)
+            self._spawn(self._retake(part.number))
+
+    def foreign(self, part: Partition, start: int, stop: int) -> None:
+        """Somebody else's records stand in our changelog."""
+        self._spawn(self._mend(part, start, stop))
+
+    async def watch_changelogs(self) -> None:
+        """Look for foreign records at the end of changelog partitions that are quiet; where
+        we write, our own acknowledgements show them."""
+        parts = {n: part for n, part in self._table.served.items() if part.alive}
+        quiet = [n for n, part in parts.items() if self._cursors.get(n) == part.cursor]
+        self._cursors = {n: part.cursor for n, part in parts.items()}
+        ends = await self._reader.ends(self._changelog, quiet) if quiet else {}
+        for n, end in ends.items():
+            if end > parts[n].cursor and parts[n].alive:
+                await self._mend(parts[n], parts[n].cursor, None)
+
+    async def commit(self) -> None:
+        """Commit the places that have moved."""
+        places = {
+            (feed.topic, p): place
+            for feed in self._feeds
+            for p, place in feed.places.items()
+            if self._committed.get((feed.topic, p)) != place
+        }
+        offsets = {TP(topic, p): place for (topic, p), place in places.items()}
+        if places and await self._consumer.commit_places(offsets):
+            self._committed.update(places)
+
+    async def stop(self) -> None:
+        """Commit, let go on purpose, and serve nothing any more."""
+        await self.on_revoked()
+        for number in list(self._table.served):
+            self._forget(number, "the worker stops")
+        for task in self._tasks:
+            task.cancel()
+
+    @property
+    def _consumer(self) -> JobsConsumer:
+        return cast(JobsConsumer, self._app.consumer)
+
+    def _ours(self) -> set[int]:
+        jobs = self._feeds[0].topic
+        return {tp.partition for tp in self._consumer.assignment() if tp.topic == jobs}
+
+    def _forget(self, number: int, why: str) -> None:
+        for feed in self._feeds:
+            feed.forget(number)
+            self._committed.pop((feed.topic, number), None)
+        self._table.drop(number, why)
+
+    async def _take(self, numbers: Iterable[int]) -> None:
+        async with self._busy:
+            while True:
+                wanted = set(numbers)
+                try:
+                    held = dict(self._table.served)
+                    taken = await self._takeover.take(sorted(wanted), held)
+                    places = await self._places([t.partition for t in taken if not t.kept])
+                    for each in taken:
+                        if not each.kept:
+                            await self._resume(each, places[each.partition.number])
+                    return
+                except (KafkaError, NotWritten, PartitionLost) as exc:
+                    logger.warning("taking partitions over waits for Kafka: %s", exc)
+                await asyncio.sleep(RETRY_S)
+
+    async def _resume(self, taken: Taken, places: dict[str, int]) -> None:
+        """Bring unfinished rows in order, then serve the partition and let its jobs run."""
+        part = taken.partition
+        part.on_lost = self.lost
+        part.on_foreign = self.foreign
+        open_rows = [(n, job) for n, job in part.rows.items() if not job.status.final]
+        broken = [
+            (n, state.interrupted(job, now=now_ms(), crashed=taken.orphaned))
+            for n, job in open_rows
+            if job.status is Status.EXECUTING
+        ]
+        await self._bury(part, broken)
+        for i in range(0, len(broken), _BATCH):
+            # kill -9 in between: the rest is still executing, and counts one more crash.
+            await self._table.write(part, broken[i : i + _BATCH])
+        for feed in self._feeds:
+            feed.assign(part.number, places[feed.topic])
+        self._table.serve(part)
+        for offset, _ in open_rows:
+            self._runner.take_up(part, offset)
+        self.resumed += len(open_rows)
+        if open_rows:
+            logger.info(
+                "partition %d: %d unfinished jobs are taken up, %d of them were executing",
+                part.number,
+                len(open_rows),
+                len(broken),
+            )
+
+    async def _bury(self, part: Partition, rows: Sequence[tuple[int, Job]]) -> None:
+        for offset, job in rows:
+            if job.status is Status.FAILED:  # poison
+                job_id = JobId(part.number, offset)
+                logger.error("job %s: %s", job_id, job.error)
+                await self._dead.put_job(job_id, job.error or "", None)
+
+    async def _places(self, parts: Sequence[Partition]) -> dict[int, dict[str, int]]:
+        """The next place to handle, by partition and topic: the committed one, or the first
+        that is there."""
+        numbers = [part.number for part in parts]
+        if not numbers:
+            return {}
+        found: dict[int, dict[str, int]] = {n: {} for n in numbers}
+        for feed in self._feeds:
+            tps = {n: TP(feed.topic, n) for n in numbers}
+            committed = await self._consumer.committed(list(tps.values()))
+            starts = await self._reader.starts(feed.topic, numbers)
+            for n in numbers:
+                found[n][feed.topic] = max(committed[tps[n]] or 0, starts[n])
+        return found
+
+    async def _retake(self, number: int) -> None:
+        while self._app.stale() or self._app.rebalancing:
+            await asyncio.sleep(RETRY_S)  # a rebalance will tell whose it is
+        if number in self._ours() and number not in self._table.served:
+            await self._take([number])
+
+    async def _mend(self, part: Partition, start: int, stop: int | None) -> None:
+        try:
+            await self._takeover.mend(part, start, stop)
+        except (KafkaError, NotWritten) as exc:
+            part.lose(f"its changelog can't be mended: {exc}")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,358 @@
+"""A job's life from its first row to its last: waiting → executing → an outcome → the next row.
+
+Every step is: compute the row by ``jobs.state``, write it durably, go on. Transitions start
+from the newest row (``Partition.head``), so a late outcome can't bring back a canceled job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiokafka.errors import KafkaError
+
+from agents.dead import DeadLetters
+from execution.executor import Attempt, Canceled, Failed, Interrupted, Outcome, Returned, TimedOut
+from execution.pool import Pool
+from execution.timers import DueTimer
+from jobs import state
+from jobs.codec import encode_json
+from jobs.durations import NS_PER_S, format_duration
+from jobs.errors import InvalidRequest
+from jobs.model import Job, JobId, Status, shown
+from jobs.registry import Context, Registry
+from jobs.retry import RetryPolicy
+from log.writer import NotWritten
+from settings import Settings
+from tables.jobs import JobTable, now_ms
+from tables.partition import Partition, PartitionLost
+
+logger = logging.getLogger(__name__)
+
+PREVIEW_CHARS = 1_000  # of a result that is cut
+RETRY_MS = 1_000  # before what Kafka refused is tried again
+_STOP_S = 5.0  # for handlers to end after they were interrupted in a drain
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a worker allows. ``timeout_s`` is the ceiling over every attempt, if any."""
+
+    workers: int
+    rerun_workers: int
+    max_open: int
+    default_timeout_s: float
+    timeout_s: float | None
+    max_result_bytes: int
+    retry: RetryPolicy
+
+    @classmethod
+    def of(cls, s: Settings) -> Limits:
+        """As the settings say."""
+        return cls(
+            s.workers,
+            s.rerun_workers,
+            s.max_open,
+            s.default_timeout_s,
+            s.timeout_s,
+            s.max_result_bytes,
+            RetryPolicy(s.backoff_s, s.backoff_max_s),
+        )
+
+
+class Runner:
+    """Runs the jobs of the partitions that this worker owns."""
+
+    def __init__(
+        self,
+        table: JobTable,
+        registry: Registry,
+        dead: DeadLetters,
+        limits: Limits,
+        worker: str,
+        send_rerun: Callable[[JobId, int], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._table = table
+        self._registry = registry
+        self._dead = dead
+        self._limits = limits
+        self._worker = worker
+        self._send_rerun = send_rerun
+        self._pool: Pool[JobId] = Pool(limits.workers, limits.rerun_workers, self._work)
+        self._timer: DueTimer[JobId] = DueTimer(self._due)
+        self._attempts: dict[JobId, Attempt] = {}
+        self._late_cancels: dict[JobId, Canceled] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reserved = 0
+        self._room = asyncio.Event()
+        self._draining = False
+
+    @property
+    def open(self) -> int:
+        """Jobs that are ready, running, or about to be: what ``max_open`` limits. Those that
+        wait for their time don't count; a thousand jobs for tomorrow block nobody today."""
+        return len(self._pool) + len(self._tasks) + self._reserved
+
+    @property
+    def executing(self) -> int:
+        """Attempts that run now."""
+        return len(self._attempts)
+
+    async def reserve(self, wanted: int) -> int:
+        """Wait for room, then keep some of it: at least 1 job's, at most ``wanted``."""
+        while self._limits.max_open <= self.open or self._draining:
+            self._room.clear()
+            await self._room.wait()
+        taken = min(wanted, self._limits.max_open - self.open)
+        self._reserved += taken
+        return taken
+
+    def unreserve(self, count: int) -> None:
+        """Give reserved room back."""
+        self._reserved -= count
+        self._room.set()
+
+    def take_up(self, part: Partition, offset: int) -> None:
+        """Let a waiting job run when its time has come; other jobs are left alone."""
+        job = part.head(offset)
+        if job is None or job.status is not Status.WAITING or self._draining or not part.alive:
+            return
+        job_id = JobId(part.number, offset)
+        if job.next_attempt_at is not None and job.next_attempt_at > now_ms():
+            self._timer.set(job_id, job.next_attempt_at)
+        else:
+            self._due(job_id)
+
+    def rerun(self, job_id: JobId, attempt: int) -> None:
+        """A rerun was asked for on the topic. Skipped when it is not the job's next attempt, or
+        its time hasn't come (an older record; the timer will send another)."""
+        job = self._waiting(job_id)
+        if job is not None and job.next_attempt == attempt and job_id not in self._timer:
+            self._pool.add(job_id, rerun=True)
+
+    async def cancel(self, part: Partition, offset: int, who: str, why: str) -> None:
+        """Stop an admitted job for good. A final state stays.
+
+        Raises:
+            PartitionLost: the partition is no longer ours.
+        """
+        job_id = JobId(part.number, offset)
+        attempt = self._attempts.get(job_id)
+        if attempt is not None:
+            # Its outcome may be on its way already; if that is a rerun, it is canceled then.
+            self._late_cancels[job_id] = Canceled(who, why)
+            attempt.stop(Canceled(who, why))
+            return
+        job = part.head(offset)
+        if job is not None and job.status is Status.WAITING:
+            self._pool.discard(job_id)
+            self._timer.discard(job_id)
+            row = state.canceled(job, now=now_ms(), who=who, why=why)
+            await self._table.write(part, [(offset, row)])
+            self._room.set()
+
+    def let_go(self, part: Partition) -> None:
+        """A partition is no longer ours: interrupt its attempts, forget its other jobs."""
+        for job_id, attempt in list(self._attempts.items()):
+            if job_id.partition == part.number:
+                attempt.stop(Interrupted())
+        for job_id in self._pool.waiting() + self._timer.waiting():
+            if job_id.partition == part.number:
+                self._pool.discard(job_id)
+                self._timer.discard(job_id)
+        self._room.set()
+
+    async def drain(self, grace_s: float) -> None:
+        """Start nothing more, let what runs finish for ``grace_s``, then interrupt the rest."""
+        self._draining = True
+        self._pool.stop()
+        self._timer.stop()
+        if self._attempts:
+            logger.info("draining: %d attempts have %gs to finish", self.executing, grace_s)
+        await self._settled(grace_s)
+        for attempt in list(self._attempts.values()):
+            attempt.stop(Interrupted())
+        if self._attempts:
+            logger.info("draining: %d attempts are interrupted", self.executing)
+        await self._settled(_STOP_S)
+
+    def hurry(self) -> None:
+        """Interrupt what runs, now."""
+        for attempt in list(self._attempts.values()):
+            attempt.stop(Interrupted())
+
+    async def _settled(self, limit_s: float) -> None:
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._pool.idle()
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        except TimeoutError:
+            pass
+
+    def _waiting(self, job_id: JobId) -> Job | None:
+        part = self._table.served.get(job_id.partition)
+        job = part.head(job_id.offset) if part is not None and part.alive else None
+        return job if job is not None and job.status is Status.WAITING else None
+
+    def _due(self, job_id: JobId) -> None:
+        job = self._waiting(job_id)
+        if job is None:
+            return
+        if job.attempt == 0:
+            self._pool.add(job_id, rerun=False)
+        else:
+            self._spawn(self._ask_for_rerun(job_id, job.next_attempt))
+
+    async def _ask_for_rerun(self, job_id: JobId, attempt: int) -> None:
+        # kill -9 before or after: the row is waiting and due; the next owner asks once more,
+        # and the older record is skipped when the attempt has begun.
+        try:
+            await self._send_rerun(job_id, attempt)
+        except NotWritten as exc:
+            logger.warning("job %s: its rerun waits for Kafka: %s", job_id, exc)
+            self._timer.set(job_id, now_ms() + RETRY_MS)
+
+    async def _work(self, job_id: JobId) -> None:
+        part = self._table.served.get(job_id.partition)
+        job = self._waiting(job_id)
+        if part is None or job is None:
+            return
+        attempt = self._attempts[job_id] = Attempt(f"job {job_id} attempt {job.next_attempt}")
+        try:
+            row = await self._begin(part, job_id, job)
+            if row is not None:
+                outcome = await self._execute(job_id, row, attempt)
+                self._spawn(self._settle(part, job_id, row, outcome, attempt))
+                await attempt.over()
+            else:
+                self._forget(job_id)
+        except PartitionLost:
+            self._forget(job_id)
+        finally:
+            # Lost and taken back while the handler wouldn't end: now its slot is free.
+            asyncio.get_running_loop().call_soon(self._look_again, part, job_id)
+
+    def _forget(self, job_id: JobId) -> None:
+        self._attempts.pop(job_id, None)
+        self._late_cancels.pop(job_id, None)
+
+    def _look_again(self, part: Partition, job_id: JobId) -> None:
+        self._room.set()
+        current = self._table.served.get(job_id.partition)
+        if current is not None and current is not part:
+            self.take_up(current, job_id.offset)
+
+    async def _begin(self, part: Partition, job_id: JobId, job: Job) -> Job | None:
+        """Write the row of an attempt that begins; ``None`` if there is no such handler."""
+        if self._registry.get(job.handler) is None:
+            error = f"no handler is named {job.handler!r} (known: {self._registry.names()})"
+            row = state.refused(job, now=now_ms(), error=error)
+            await self._finish(part, job_id, job, row)
+            return None
+        row = state.start(job, now=now_ms(), worker=self._worker)
+        # kill -9 before this is durable: waiting, started by the next owner.
+        await self._table.write(part, [(job_id.offset, row)])
+        # kill -9 from here on: executing; the next owner counts a crash and starts it again.
+        return row
+
+    async def _execute(self, job_id: JobId, row: Job, attempt: Attempt) -> Outcome:
+        handler = self._registry.get(row.handler)
+        assert handler is not None  # looked up in _begin, and handlers don't leave
+        function = handler.function
+        context = Context(job_id, row.attempt, row.max_attempts)
+        data = shown(row)
+        return await attempt.run(lambda: function(context, data), self._timeout_s(row))
+
+    def _timeout_s(self, job: Job) -> float:
+        own_ns = job.timeout_ns
+        asked_s = self._limits.default_timeout_s if own_ns is None else own_ns / NS_PER_S
+        return asked_s if self._limits.timeout_s is None else min(asked_s, self._limits.timeout_s)
+
+    async def _settle(
+        self, part: Partition, job_id: JobId, row: Job, outcome: Outcome, attempt: Attempt
+    ) -> None:
+        """Write what an attempt came to."""
+        try:
+            after = self._after(row, outcome)
+            await self._finish(part, job_id, row, after)
+            self._attempts.pop(job_id, None)
+            late = self._late_cancels.pop(job_id, None)
+            if after.status is not Status.WAITING:
+                return
+            if late is not None:
+                await self.cancel(part, job_id.offset, late.who, late.why)
+            await attempt.over()  # never two attempts of one job at once
+            asyncio.get_running_loop().call_soon(self.take_up, part, job_id.offset)
+        except PartitionLost:
+            return  # kill -9 and this leave the same: executing, and the next owner goes on
+        finally:
+            self._forget(job_id)
+            self._room.set()
+
+    async def _finish(self, part: Partition, job_id: JobId, before: Job, after: Job) -> None:
+        """Write a row in place of ``before``, after its dead letter if it has failed.
+
+        Raises:
+            PartitionLost: the partition is no longer ours.
+        """
+        while after.status is Status.FAILED:
+            part.check()
+            try:
+                data = None if before.data is msgspec.UNSET else bytes(before.data)
+                await self._dead.put_job(job_id, after.error or "", data)
+                break
+            except (NotWritten, KafkaError) as exc:
+                logger.warning("job %s: its dead letter waits for Kafka: %s", job_id, exc)
+                await asyncio.sleep(RETRY_MS / 1000)
+        # kill -9 here: a dead letter of a job that is executing still; it is run again, and may
+        # get a second letter.
+        if part.head(job_id.offset) is before:
+            await self._table.write(part, [(job_id.offset, after)])
+
+    def _after(self, row: Job, outcome: Outcome) -> Job:
+        now = now_ms()
+        match outcome:
+            case Returned(value):
+                return self._returned(row, value, now)
+            case Failed(error):
+                return self._failed(row, f"{type(error).__name__}: {error}", now)
+            case TimedOut(timeout_s):
+                limit = format_duration(round(timeout_s * NS_PER_S))
+                return self._failed(row, f"timed out after {limit}", now)
+            case Canceled(who, why):
+                return state.canceled(row, now=now, who=who, why=why)
+            case Interrupted():
+                return state.interrupted(row, now=now, crashed=False)
+
+    def _failed(self, row: Job, error: str, now: int, *, again: bool = True) -> Job:
+        delay_s = self._limits.retry.delay_s(row.attempt, random.random)
+        return state.failed(row, now=now, error=error, delay_ms=round(delay_s * 1000), again=again)
+
+    def _returned(self, row: Job, value: Any, now: int) -> Job:
+        try:
+            result = encode_json(value)
+        except InvalidRequest as exc:
+            error = f"the handler's result can't be kept: {exc}"
+            return self._failed(row, error, now, again=False)  # it would return the same again
+        whole = len(result)
+        if whole <= self._limits.max_result_bytes:
+            return state.returned(row, now=now, result=result)
+        preview = bytes(result)[: 4 * PREVIEW_CHARS].decode("utf-8", "ignore")[:PREVIEW_CHARS]
+        return state.returned(row, now=now, result=encode_json(preview), whole_bytes=whole)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._room.set()
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a job's step raised; please report this", exc_info=task.exception())

@@ -1,0 +1,90 @@
+"""The whole flow of a worker, on one screen.
+
+    jobs ────────► intake ───► rows ───► slots ───► handler ───► rows ───► HTTP
+    jobs-retry ──► retries ─────────────► ▲            └─ jobs-retry when due, or jobs-dead
+    jobs-cancel ─► cancels ──► rows       └─ resume, after each rebalance
+
+``faust -A app worker -l info`` runs it, as does, with the seed's flags,
+``python app.py -p 8080 -t 3000 -kh localhost -twrk 10 -rwrk 10``.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from typing import cast
+
+import handlers  # noqa: F401 - registers the job functions that come with the worker
+import web
+from agents import streams
+from agents.cancels import Cancels
+from agents.dead import DeadLetters
+from agents.feed import Feed
+from agents.jobs import Intake
+from agents.lifecycle import Lifecycle
+from agents.resume import Resume
+from agents.retries import Retries
+from agents.runner import Limits, Runner
+from jobs.registry import HANDLERS
+from log.reader import LogReader
+from log.topics import TopicNames
+from log.writer import LogWriter
+from settings import load_or_exit
+from tables.jobs import JobTable
+from tables.takeover import Identity, Takeover
+from worker.app import JobsApp
+from worker.command import run_with_flags
+
+if __name__ == "__main__":
+    run_with_flags(__file__)
+
+settings = load_or_exit(os.environ)
+names = TopicNames.of(settings.topic, settings.app_id, "jobs")
+me = Identity(f"{socket.gethostname()}:{settings.port}", secrets.token_hex(4))
+
+app = JobsApp(
+    settings.app_id,
+    broker=[f"kafka://{host}" for host in settings.kafka.split(",")],
+    producer_max_request_size=settings.max_record_bytes,
+    producer_max_batch_size=131_072,
+    producer_request_timeout=settings.write_timeout_s,
+    web_bind=settings.bind,
+    web_port=settings.port,
+    canonical_url=settings.url,
+    web_application_options=web.application_options(settings),
+    Table=JobTable,
+)
+
+# The log: one reader for takeovers, which read much, and one for all else.
+bulk_reader, reader = LogReader(settings.kafka), LogReader(settings.kafka)
+writer = LogWriter(app.log_producer, settings.write_timeout_s)
+table = cast(JobTable, app.Table("jobs", help="one row for each job"))
+table.open(writer, settings.write_timeout_s)
+
+# From a record to its outcome.
+dead = DeadLetters(reader, writer, names.jobs, names.dead, settings.max_row_bytes)
+retries = Retries(writer, names.retry)
+runner = Runner(table, HANDLERS, dead, Limits.of(settings), me.worker, retries.ask)
+retries.runner = runner
+intake = Intake(table, runner, dead, HANDLERS, settings.max_row_bytes)
+
+# From the topics: each feed gives its records once, in order, with none left out.
+jobs = Feed(names.jobs, reader, table.served, intake.handle)
+cancels = Cancels(table, runner, reader, writer, (names.jobs, names.cancel), jobs.places)
+reruns = Feed(names.retry, reader, table.served, retries.handle)
+stops = Feed(names.cancel, reader, table.served, cancels.handle)
+streams.attach(app, {"jobs": jobs, "retries": reruns, "cancels": stops})
+
+# From start to stop, and through rebalances.
+takeover = Takeover(bulk_reader, writer, names.changelog, me)
+resume = Resume(app, table, takeover, runner, dead, reader, [jobs, reruns, stops], names.changelog)
+lifecycle = Lifecycle(
+    app, settings, names, table, runner, resume, [jobs, reruns, stops], [reader, bulk_reader]
+)
+lifecycle.attach()
+
+web.attach(
+    app,
+    web.Parts(settings, names, table, jobs, reader, writer, cancels, runner, resume, lifecycle),
+)

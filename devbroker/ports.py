@@ -1,0 +1,33 @@
+"""Free ports on the loopback interface."""
+
+import socket
+
+LOOPBACK = "127.0.0.1"
+
+
+def is_free(port: int) -> bool:
+    """True if nobody listens on the port and it can be bound.
+
+    Both are asked: on macOS a bind succeeds beside a listener on all interfaces, and a port may be
+    bound by somebody who doesn't listen yet.
+    """
+    with socket.socket() as client:
+        client.settimeout(1)
+        if client.connect_ex((LOOPBACK, port)) == 0:
+            return False
+    with socket.socket() as server:
+        # As the broker does it; without this, connections that have just ended hold the port.
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def find_free() -> int:
+    """A port that was free a moment ago; whoever starts on it must be ready to find it taken."""
+    with socket.socket() as server:
+        server.bind((LOOPBACK, 0))
+        port: int = server.getsockname()[1]
+        return port

@@ -1,0 +1,5 @@
+"""Job functions that come with the worker; importing this package registers them."""
+
+from handlers import builtin
+
+__all__ = ["builtin"]

@@ -1,0 +1,174 @@
+"""Bytes ↔ model. Wrong bytes from outside become a value (``Malformed``), never a crash."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from jobs.durations import NS_PER_S, format_duration, parse_duration
+from jobs.errors import InvalidDuration, InvalidRequest
+from jobs.model import Job, JobRequest, Malformed
+
+MAX_TTL = 100  # reruns; the wire's rule
+MAX_TIMEOUT_NS = 7 * 86_400 * NS_PER_S  # an attempt that takes a week is a mistake in the unit
+MAX_DELAY_NS = 366 * 86_400 * NS_PER_S
+MAX_DEPTH = 200  # levels of nesting in data or a result; readers everywhere recurse
+
+_NULL = msgspec.Raw(b"null")
+_EMPTY = JobRequest(data=_NULL)
+
+
+class _Wire(msgspec.Struct, gc=False):
+    """A request as it is written; ``null`` means "not set" for every option."""
+
+    data: msgspec.Raw = _NULL
+    timeout: int | str | None = None
+    ttl: Annotated[int, msgspec.Meta(ge=0, le=MAX_TTL)] | None = None
+    handler: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
+    delay: int | str | None = None
+    run_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+_wire = msgspec.json.Decoder(_Wire)
+_row = msgspec.json.Decoder(Job)
+_any = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+_AT_FIELD = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def decode_request(value: bytes) -> JobRequest:
+    """Read a request: an HTTP body, or a record's value. An empty body is a request too.
+
+    Raises:
+        InvalidRequest: it isn't JSON (``field`` is ``None``), or a field is wrong.
+    """
+    if not value:
+        return _EMPTY
+    try:
+        str(value, "utf-8")  # msgspec passes over `data` without looking into its strings
+        wire = _wire.decode(value)
+        _check_data(wire.data)
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest(f"not UTF-8 at byte {exc.start}: send JSON in UTF-8") from None
+    except msgspec.ValidationError as exc:
+        raise _with_field(str(exc)) from None
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise InvalidRequest(f"not JSON: {exc}") from None
+    if too_deep(wire.data):
+        raise InvalidRequest(f"data is nested more than {MAX_DEPTH} levels deep", "data")
+    if wire.delay is not None and wire.run_at is not None:
+        raise InvalidRequest("delay and run_at are both set: give one of them", "delay")
+    return JobRequest(
+        data=wire.data,
+        timeout_ns=_duration("timeout", wire.timeout, 1, MAX_TIMEOUT_NS),
+        ttl=wire.ttl,
+        handler=wire.handler,
+        delay_ns=_duration("delay", wire.delay, 0, MAX_DELAY_NS),
+        run_at=wire.run_at,
+    )
+
+
+def decode_record(key: bytes | None, value: bytes | None) -> JobRequest | Malformed:
+    """Read a record of the topic ``jobs``; what is wrong with it is told in the answer."""
+    if value is None:
+        return Malformed("the record's value is null: a job is a JSON object, at least {}")
+    if key is not None:
+        try:
+            str(key, "utf-8")
+        except UnicodeDecodeError as exc:
+            return Malformed(f"the record's key is not UTF-8 at byte {exc.start}")
+    try:
+        if not value:
+            return Malformed("the record's value is empty: a job is a JSON object, at least {}")
+        return decode_request(value)
+    except InvalidRequest as exc:
+        return Malformed(str(exc))
+
+
+def encode_row(job: Job) -> bytes:
+    """A row as it stands in the changelog."""
+    return _encoder.encode(job)
+
+
+def decode_row(value: bytes) -> Job:
+    """Read a row of the changelog.
+
+    Raises:
+        msgspec.DecodeError: the bytes are no row (another program wrote them).
+    """
+    try:
+        return _row.decode(value)
+    except (UnicodeDecodeError, RecursionError) as exc:  # msgspec lets these two through
+        raise msgspec.DecodeError(str(exc)) from None
+
+
+def encode_json(value: Any) -> msgspec.Raw:
+    """A handler's result as JSON.
+
+    Raises:
+        InvalidRequest: the value has no JSON form, or is nested too deep.
+    """
+    try:
+        raw = msgspec.Raw(_encoder.encode(value))
+        _any.decode(raw)  # a Raw inside, or a string with lone surrogates, could be no JSON
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as exc:
+        raise InvalidRequest(f"{type(value).__name__} has no JSON form: {exc}") from None
+    if too_deep(raw):
+        raise InvalidRequest(f"it is nested more than {MAX_DEPTH} levels deep")
+    return raw
+
+
+def too_deep(raw: msgspec.Raw) -> bool:
+    """Whether JSON is nested deeper than ``MAX_DEPTH``; a count rules out nearly all at once."""
+    text = bytes(raw)
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for match in _BRACKETS.finditer(text):
+        first = text[match.start()]
+        if first in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif first in b"]}":
+            depth -= 1
+    return False
+
+
+def _with_field(message: str) -> InvalidRequest:
+    """msgspec's ``Expected `int`, got `str` - at `$.ttl` `` as ``ttl: expected …``."""
+    match = _AT_FIELD.fullmatch(message)
+    text = (match[1] if match else message).replace("`", "").replace(" | null", "")
+    field = match[2] if match else ""
+    text = text[:1].lower() + text[1:]
+    if not field:
+        return InvalidRequest(f"a job is a JSON object: {text}")
+    return InvalidRequest(f"{field}: {text}", field)
+
+
+def _check_data(data: msgspec.Raw) -> None:
+    try:
+        _any.decode(data)
+    except msgspec.ValidationError as exc:  # JSON, but a number that no reader can hold
+        text = str(exc).partition(" - at ")[0]
+        raise InvalidRequest(f"data: {text[:1].lower()}{text[1:]}", "data") from None
+
+
+def _duration(field: str, value: int | str | None, least: int, most: int) -> int | None:
+    if value is None:
+        return None
+    try:
+        ns = parse_duration(value)
+    except InvalidDuration as exc:
+        raise InvalidRequest(f"{field}: {exc}", field) from None
+    if not least <= ns <= most:
+        raise InvalidRequest(
+            f"{field}: must be {'more than 0' if least else 'at least 0'} "
+            f"and at most {format_duration(most)} (an integer is nanoseconds)",
+            field,
+        )
+    return ns

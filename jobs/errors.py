@@ -1,0 +1,44 @@
+"""What can be wrong with a job, before it runs.
+
+JobError
+├── InvalidId            text that is no job id
+├── InvalidRequest       a request that can't be a job; names the field
+│   └── InvalidDuration  a duration that can't be read; its user adds the field
+└── IllegalTransition    a change that the state machine doesn't have
+"""
+
+from __future__ import annotations
+
+
+class JobError(Exception):
+    """Root of everything that this package raises on purpose."""
+
+
+class InvalidId(JobError):
+    """The text is not ``{partition}-{offset}``."""
+
+    def __init__(self, text: str) -> None:
+        shown = text if len(text) <= 60 else text[:57] + "..."
+        super().__init__(
+            f"{shown!r} is no job id: an id is {{partition}}-{{offset}}, for example 3-1042"
+        )
+
+
+class InvalidRequest(JobError):
+    """A request that can't become a job.
+
+    ``field`` is the name on the wire (``timeout``), or ``None`` when the
+    whole record is at fault.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class InvalidDuration(InvalidRequest):
+    """A duration that is neither nanoseconds nor text like ``3s``."""
+
+
+class IllegalTransition(JobError):
+    """The state machine has no such arrow."""

@@ -1,0 +1,117 @@
+"""The nouns: a job's id, its request as it came on the wire, and its row."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from jobs.errors import InvalidId
+
+MAX_PARTITION = 2**31 - 1  # int32 in Kafka's protocol
+MAX_OFFSET = 2**63 - 1  # int64 in Kafka's protocol
+_ID = re.compile(r"(0|[1-9]\d{0,9})-(0|[1-9]\d{0,18})", re.ASCII)
+
+
+class JobId(NamedTuple):
+    """A job's place in the topic ``jobs``: partition and offset."""
+
+    partition: int
+    offset: int
+
+    @classmethod
+    def parse(cls, text: str) -> JobId:
+        """Read ``"3-1042"``.
+
+        Raises:
+            InvalidId: any other form, leading zeros included (one job, one id).
+        """
+        match = _ID.fullmatch(text)
+        if match is None:
+            raise InvalidId(text)
+        job_id = cls(int(match[1]), int(match[2]))
+        if job_id.partition > MAX_PARTITION or job_id.offset > MAX_OFFSET:
+            raise InvalidId(text)
+        return job_id
+
+    def __str__(self) -> str:
+        return f"{self.partition}-{self.offset}"
+
+
+class Status(StrEnum):
+    """The five states, in the owner's words."""
+
+    WAITING = "waiting"
+    EXECUTING = "executing"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the state never changes again."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({Status.DONE, Status.FAILED, Status.CANCELED})
+
+
+class JobRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A job as it was asked for, checked. Unknown fields stay in the record, for replay.
+
+    Units: ``timeout_ns`` and ``delay_ns`` nanoseconds; ``run_at`` an aware time.
+    ``None`` means: not asked for, the handler's or the worker's value counts.
+    """
+
+    data: msgspec.Raw
+    timeout_ns: int | None = None
+    ttl: int | None = None
+    handler: str | None = None
+    delay_ns: int | None = None
+    run_at: datetime | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A row of the table: all that is known of one job.
+
+    Times are epoch milliseconds; ``submitted_at`` is the record's timestamp,
+    and with the id says which record this row is about (a topic that was made
+    again starts at offset 0). ``attempt`` counts the attempts that were begun
+    and not interrupted. Only ``jobs.state`` makes rows with another status.
+    """
+
+    status: Status
+    submitted_at: int
+    handler: str = ""
+    attempt: int = 0
+    max_attempts: int = 3
+    timeout_ns: int | None = None
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    started_at: int | None = None
+    finished_at: int | None = None
+    next_attempt_at: int | None = None
+    error: str | None = None
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    result_bytes: int | None = None  # set when the result was cut: its whole size
+    crashes: int = 0  # worker deaths in a row while this job was executing
+    worker: str | None = None  # who ran the last attempt
+
+    @property
+    def next_attempt(self) -> int:
+        """The number that the next attempt will have."""
+        return self.attempt + 1
+
+
+class Malformed(msgspec.Struct, frozen=True, gc=False):
+    """A record that can't become a job, and why."""
+
+    reason: str
+    handler: str = ""
+
+
+def shown(job: Job) -> Any:
+    """The row's data for a handler: decoded JSON, ``None`` where none was sent."""
+    return None if job.data is msgspec.UNSET else msgspec.json.decode(job.data)

@@ -1,0 +1,227 @@
+"""THE state machine. No other module gives a row another status.
+
+    [*] --> waiting : admit
+    [*] --> failed : reject
+    [*] --> canceled : cancel
+    waiting --> executing : start
+    waiting --> canceled : cancel
+    waiting --> failed : reject
+    executing --> done : return
+    executing --> waiting : rerun
+    executing --> waiting : interrupt
+    executing --> failed : give_up
+    executing --> failed : poison
+    executing --> canceled : cancel
+
+Who moves a job on, and what a crash leaves:
+
+- waiting: the owner starts it when a slot is free and its time has come. After a
+  crash the next owner finds the row and does the same.
+- executing: the attempt's outcome moves it. After a crash the row still says
+  executing; the next owner interrupts it (the attempt is begun again, no rerun is
+  used up), or gives it up as poison after ``POISON_CRASHES`` deaths in a row.
+- done, failed, canceled: final. Nothing leads out of them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from jobs.durations import NS_PER_MS
+from jobs.errors import IllegalTransition
+from jobs.model import Job, JobRequest, Malformed, Status
+
+DEFAULT_TTL = 2  # reruns, where neither the record nor its handler says; the wire's rule
+POISON_CRASHES = 3
+MAX_ERROR_CHARS = 2_000
+
+
+class Event(StrEnum):
+    """What can happen to a job."""
+
+    ADMIT = "admit"
+    REJECT = "reject"
+    START = "start"
+    RETURN = "return"
+    RERUN = "rerun"
+    GIVE_UP = "give_up"
+    INTERRUPT = "interrupt"
+    POISON = "poison"
+    CANCEL = "cancel"
+
+
+_W, _E, _D, _F, _C = (
+    Status.WAITING,
+    Status.EXECUTING,
+    Status.DONE,
+    Status.FAILED,
+    Status.CANCELED,
+)
+
+# ``None`` is a record that has no row yet.
+TRANSITIONS: dict[tuple[Status | None, Event], Status] = {
+    (None, Event.ADMIT): _W,
+    (None, Event.REJECT): _F,  # can't be read, or names an unknown handler
+    (None, Event.CANCEL): _C,  # canceled before any worker read it
+    (_W, Event.START): _E,
+    (_W, Event.CANCEL): _C,
+    (_W, Event.REJECT): _F,  # this worker's code has no such handler any more
+    (_E, Event.RETURN): _D,
+    (_E, Event.RERUN): _W,  # failed or timed out, reruns left
+    (_E, Event.GIVE_UP): _F,  # failed or timed out, none left
+    (_E, Event.INTERRUPT): _W,
+    (_E, Event.POISON): _F,
+    (_E, Event.CANCEL): _C,
+}
+
+
+def after(status: Status | None, event: Event) -> Status:
+    """The status that ``event`` leads to.
+
+    Raises:
+        IllegalTransition: there is no such arrow; final states have none.
+    """
+    try:
+        return TRANSITIONS[status, event]
+    except KeyError:
+        was = "a record with no row" if status is None else f"a job that is {status.value}"
+        raise IllegalTransition(f"{was} has no transition {event.value!r}") from None
+
+
+def admit(
+    request: JobRequest,
+    *,
+    handler: str,
+    submitted_at: int,
+    ttl: int | None = None,
+    timeout_ns: int | None = None,
+) -> Job:
+    """The first row of a request. ``ttl`` and ``timeout_ns`` are its handler's, used where
+    the request has none of its own; times are epoch ms."""
+    reruns = next(n for n in (request.ttl, ttl, DEFAULT_TTL) if n is not None)
+    return Job(
+        status=after(None, Event.ADMIT),
+        submitted_at=submitted_at,
+        handler=handler,
+        max_attempts=reruns + 1,
+        timeout_ns=request.timeout_ns if request.timeout_ns is not None else timeout_ns,
+        data=request.data,
+        next_attempt_at=_start_time(request, submitted_at),
+    )
+
+
+def reject(record: Malformed, *, submitted_at: int, now: int) -> Job:
+    """The row of a record that can't be run: failed at once, no attempt is used."""
+    return Job(
+        status=after(None, Event.REJECT),
+        submitted_at=submitted_at,
+        handler=record.handler,
+        max_attempts=0,
+        finished_at=now,
+        error=_short(record.reason),
+    )
+
+
+def canceled_unread(*, submitted_at: int, now: int, who: str, why: str) -> Job:
+    """The row of a record that was canceled before any worker read it; intake finds it."""
+    return Job(
+        status=after(None, Event.CANCEL),
+        submitted_at=submitted_at,
+        finished_at=now,
+        error=_reason(who, why),
+    )
+
+
+def start(job: Job, *, now: int, worker: str) -> Job:
+    """The row of an attempt that begins."""
+    return _change(
+        job,
+        Event.START,
+        attempt=job.attempt + 1,
+        started_at=now,
+        finished_at=None,
+        next_attempt_at=None,
+        worker=worker,
+    )
+
+
+def returned(job: Job, *, now: int, result: msgspec.Raw, whole_bytes: int | None = None) -> Job:
+    """The row of a job whose handler returned. ``whole_bytes``: its size before it was cut."""
+    return _final(job, Event.RETURN, now, error=None, result=result, result_bytes=whole_bytes)
+
+
+def failed(job: Job, *, now: int, error: str, delay_ms: int, again: bool = True) -> Job:
+    """The row after an attempt failed or timed out: waiting for a rerun ``delay_ms`` from
+    now, or failed when none is left or the failure is one that no rerun can mend."""
+    if again and job.attempt < job.max_attempts:
+        return _change(
+            job,
+            Event.RERUN,
+            finished_at=now,
+            next_attempt_at=now + delay_ms,
+            error=_short(error),
+            crashes=0,
+        )
+    return _final(job, Event.GIVE_UP, now, error=_short(error))
+
+
+def refused(job: Job, *, now: int, error: str) -> Job:
+    """The row of a waiting job that this worker's code can't run."""
+    return _final(job, Event.REJECT, now, error=_short(error))
+
+
+def interrupted(job: Job, *, now: int, crashed: bool) -> Job:
+    """The row after its worker stopped (``crashed``: died) in the middle of an attempt."""
+    crashes = job.crashes + 1 if crashed else job.crashes
+    if crashes >= POISON_CRASHES:
+        text = f"poison: {crashes} workers in a row died while they were executing it"
+        return _final(job, Event.POISON, now, error=text, crashes=crashes)
+    return _change(
+        job,
+        Event.INTERRUPT,
+        attempt=job.attempt - 1,
+        started_at=None,
+        next_attempt_at=now,
+        crashes=crashes,
+    )
+
+
+def canceled(job: Job, *, now: int, who: str, why: str) -> Job:
+    """The row of a waiting or executing job that a person stopped."""
+    return _final(job, Event.CANCEL, now, error=_reason(who, why))
+
+
+def _change(job: Job, event: Event, **fields: Any) -> Job:
+    return msgspec.structs.replace(job, status=after(job.status, event), **fields)
+
+
+def _final(job: Job, event: Event, now: int, **fields: Any) -> Job:
+    # Data is dropped: the record has it, and final rows are the many.
+    return _change(
+        job,
+        event,
+        finished_at=now,
+        next_attempt_at=None,
+        data=msgspec.UNSET,
+        **{"crashes": 0, **fields},
+    )
+
+
+def _start_time(request: JobRequest, submitted_at: int) -> int | None:
+    if request.delay_ns is not None:
+        return submitted_at + request.delay_ns // NS_PER_MS
+    if request.run_at is not None:
+        return int(request.run_at.timestamp() * 1000)
+    return None
+
+
+def _reason(who: str, why: str) -> str:
+    return _short(f"canceled by {who}: {why}" if why else f"canceled by {who}")
+
+
+def _short(text: str) -> str:
+    text = text.encode("utf-8", "replace").decode()  # a lone surrogate can't be written to a row
+    return text if len(text) <= MAX_ERROR_CHARS else text[: MAX_ERROR_CHARS - 3] + "..."

@@ -1,0 +1,270 @@
+"""Slices of topics by place, read in no consumer group.
+
+Reading is stateless: one fetch request says where it starts and its answer says
+where the log ends, so that "nothing more there" is the broker's word and never a
+timeout's. That is why this speaks the protocol by aiokafka's client instead of
+using its consumer, whose ``getmany`` can't tell an empty log from a slow broker.
+
+The end is taken from fetch answers (their high watermark), not from
+ListOffsets: Tansu 0.6.0 answers the latter with the last batch's first
+offset + 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import (
+    KafkaError,
+    LeaderNotAvailableError,
+    NotLeaderForPartitionError,
+    OffsetOutOfRangeError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.offset import OffsetRequest
+from aiokafka.record import MemoryRecords
+
+T = TypeVar("T")
+
+_EARLIEST = -2  # ListOffsets' name for the first offset that is still there
+_LATEST = -1  # … and for the end, which one broker reports too small
+_READ_UNCOMMITTED = 0  # as Faust's consumer reads
+_RETRY_S = 0.2
+_MOVED = (NotLeaderForPartitionError, LeaderNotAvailableError, UnknownTopicOrPartitionError)
+
+
+class Record(NamedTuple):
+    """One record. ``timestamp`` is epoch milliseconds."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Slice(NamedTuple):
+    """What one fetch gave: ``records`` from the place asked for, ``next`` to go on from
+    (past compacted places and transaction markers too), and the log's true ``end``."""
+
+    records: list[Record]
+    next: int
+    end: int
+
+
+class LogReader:
+    """Reads topics by place. Safe to use from many tasks at once."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        fetch_bytes: int = 4 * 1024 * 1024,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._fetch_bytes = fetch_bytes
+        self._timeout_s = timeout_s
+        self._client: AIOKafkaClient | None = None
+        self._opening = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Close the connections; the next read opens them again."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def end(self, topic: str, partition: int) -> int:
+        """The place that the next record will get."""
+        return (await self.ends(topic, [partition]))[partition]
+
+    async def ends(self, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+        """The true end of each partition."""
+        reported = await self._retried(
+            self._offsets_once, topic, dict.fromkeys(partitions, _LATEST)
+        )
+        slices = await self.fetch(topic, reported, limit=1)
+        return {p: part.end for p, part in slices.items()}
+
+    async def start(self, topic: str, partition: int) -> int:
+        """The first place that is still there."""
+        return (await self.starts(topic, [partition]))[partition]
+
+    async def starts(self, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+        """The first place of each partition that is still there."""
+        return await self._retried(self._offsets_once, topic, dict.fromkeys(partitions, _EARLIEST))
+
+    async def fetch(
+        self, topic: str, starts: Mapping[int, int], *, limit: int | None = None
+    ) -> dict[int, Slice]:
+        """One step of reading, for several partitions together.
+
+        Args:
+            starts: partition → place to read from. A place before the log's start is moved
+                up to it; one beyond the end gives an empty slice with that end.
+            limit: how many records of each partition are wanted at the most.
+        """
+        once = partial(self._fetch_once, limit=limit)
+        return await self._retried(once, topic, starts)
+
+    async def scan(self, topic: str, starts: Mapping[int, int]) -> AsyncIterator[dict[int, Slice]]:
+        """Read each partition from its start to its true end, a step at a time.
+
+        The end is where a fetch finds nothing more; what is appended meanwhile is read too.
+        """
+        places = dict(starts)
+        while places:
+            step = await self.fetch(topic, places)
+            for p, part in step.items():
+                if part.next >= part.end:
+                    del places[p]
+                else:
+                    places[p] = part.next
+            yield step
+
+    async def read(self, topic: str, partition: int, start: int, stop: int) -> list[Record]:
+        """The records in ``[start, stop)`` that exist."""
+        found: list[Record] = []
+        place = start
+        while place < stop:
+            part = (await self.fetch(topic, {partition: place}, limit=stop - place))[partition]
+            found.extend(r for r in part.records if r.offset < stop)
+            if part.next >= part.end or part.next <= place:
+                break
+            place = part.next
+        return found
+
+    async def record(self, topic: str, partition: int, offset: int) -> Record | None:
+        """The record at one place, or ``None`` where there is none (any more, or yet)."""
+        part = (await self.fetch(topic, {partition: offset}, limit=1))[partition]
+        first = part.records[0] if part.records else None
+        return first if first is not None and first.offset == offset else None
+
+    async def _fetch_once(
+        self, topic: str, starts: Mapping[int, int], *, limit: int | None
+    ) -> dict[int, Slice]:
+        client = await self._connected(topic)
+        max_bytes = 1 if limit == 1 else self._fetch_bytes  # a broker sends one batch at least
+        by_leader: dict[int, list[int]] = defaultdict(list)
+        for p in starts:
+            by_leader[_leader(client, topic, p)].append(p)
+        found: dict[int, Slice] = {}
+        late: list[int] = []
+        for node, partitions in by_leader.items():
+            request = FetchRequest(
+                1,  # ms: a fetch that finds nothing is answered, not held
+                1,
+                50 * 1024 * 1024,
+                _READ_UNCOMMITTED,
+                [(topic, [(p, starts[p], max_bytes) for p in partitions])],
+                rack_id="",
+            )
+            answer = await client.send(node, request)
+            for _, parts in answer.topics:
+                for p, code, end, *rest in parts:
+                    error = for_code(code)
+                    if error is OffsetOutOfRangeError:
+                        late.append(p)
+                    elif code:
+                        raise error(f"reading {topic}-{p} at {starts[p]}")
+                    else:
+                        found[p] = _slice(starts[p], end, rest[-1], limit)
+        for p in late:
+            found[p] = await self._out_of_range(topic, p, starts[p], limit)
+        missing = starts.keys() - found.keys()
+        if missing:  # a broker may leave out what it has no time for; never take it for an end
+            raise LeaderNotAvailableError(f"no answer for {topic} {sorted(missing)}")
+        return found
+
+    async def _out_of_range(self, topic: str, p: int, place: int, limit: int | None) -> Slice:
+        """A place before the log's start is moved up to it; one beyond its end is empty."""
+        start = (await self._offsets_once(topic, {p: _EARLIEST}))[p]
+        part = (await self._fetch_once(topic, {p: start}, limit=limit))[p]
+        return part if place < start else Slice([], place, part.end)
+
+    async def _offsets_once(self, topic: str, wanted: Mapping[int, int]) -> dict[int, int]:
+        """ListOffsets: partition → ``_EARLIEST`` or ``_LATEST``."""
+        client = await self._connected(topic)
+        by_leader: dict[int, list[int]] = defaultdict(list)
+        for p in wanted:
+            by_leader[_leader(client, topic, p)].append(p)
+        found: dict[int, int] = {}
+        for node, asked in by_leader.items():
+            request = OffsetRequest(
+                -1, _READ_UNCOMMITTED, [(topic, [(p, wanted[p]) for p in asked])]
+            )
+            answer = await client.send(node, request)
+            for _, parts in answer.topics:
+                for p, code, *_, offset in parts:
+                    if code:
+                        raise for_code(code)(f"asking for the ends of {topic}-{p}")
+                    found[p] = offset
+        return found
+
+    async def _retried(
+        self,
+        call: Callable[[str, Mapping[int, int]], Awaitable[dict[int, T]]],
+        topic: str,
+        places: Mapping[int, int],
+    ) -> dict[int, T]:
+        """Retry what a moved leader or a lost connection broke, until ``timeout_s``."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout_s
+        while True:
+            try:
+                return await call(topic, places)
+            except KafkaError as exc:
+                if not getattr(exc, "retriable", False) or loop.time() >= deadline:
+                    raise
+                if isinstance(exc, _MOVED) and self._client is not None:
+                    await self._client.force_metadata_update()
+            await asyncio.sleep(_RETRY_S)
+
+    async def _connected(self, topic: str) -> AIOKafkaClient:
+        async with self._opening:
+            if self._client is None:
+                client = AIOKafkaClient(bootstrap_servers=self._bootstrap)
+                try:
+                    await client.bootstrap()
+                except BaseException:
+                    await client.close()
+                    raise
+                self._client = client
+            client = self._client
+        await client.add_topic(topic)
+        return client
+
+
+def _leader(client: AIOKafkaClient, topic: str, partition: int) -> int:
+    leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+    if leader is None:
+        raise UnknownTopicOrPartitionError(f"{topic}-{partition} is not known to the broker")
+    if leader == -1:
+        raise LeaderNotAvailableError(f"{topic}-{partition} has no leader now")
+    return int(leader)
+
+
+def _slice(start: int, end: int, data: bytes, limit: int | None) -> Slice:
+    records: list[Record] = []
+    place = start
+    batches = MemoryRecords(data)
+    while batches.has_next():
+        batch = batches.next_batch()
+        if not batch.is_control_batch:
+            for r in batch:
+                if r.offset < start:  # a batch is sent whole, from its own first offset
+                    continue
+                records.append(Record(r.offset, r.timestamp, r.key, r.value, r.headers))
+                if len(records) == limit:
+                    return Slice(records, r.offset + 1, end)
+        # A compacted batch keeps its last offset though the last records are gone.
+        place = max(place, batch.next_offset)
+    return Slice(records, place, end)

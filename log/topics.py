@@ -1,0 +1,203 @@
+"""The topics: their names, how they are made, and what must be true of them on start."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+EMBEDDED_CLUSTER_ID = "tansu_cluster"  # what Tansu 0.6.0, the embedded broker, calls itself
+_APPEAR_S = 30.0
+
+
+class TopicsError(Exception):
+    """The topics can't be used as they are; the text says what to do."""
+
+
+class BrokerError(Exception):
+    """The broker can't be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicNames:
+    """Names of all topics of one app."""
+
+    jobs: str
+    retry: str
+    cancel: str
+    dead: str
+    changelog: str
+
+    @classmethod
+    def of(cls, topic: str, app_id: str, table: str) -> TopicNames:
+        """The changelog's name is Faust's: ``{app}-{table}-changelog``."""
+        return cls(
+            topic,
+            f"{topic}-retry",
+            f"{topic}-cancel",
+            f"{topic}-dead",
+            f"{app_id}-{table}-changelog",
+        )
+
+    def all(self) -> tuple[str, ...]:
+        """All of them, in the order in which they are listed."""
+        return (self.jobs, self.retry, self.cancel, self.dead, self.changelog)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What was found on start: partitions of every topic, and whether the broker is the
+    embedded one, which wants other timings."""
+
+    partitions: int
+    embedded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPlan:
+    """How topics that don't exist yet are made. ``history_ms``: the changelog's window in
+    which every transition stays; ``max_record_bytes``: of rows and dead letters."""
+
+    partitions: int
+    replication: int
+    history_ms: int
+    max_record_bytes: int
+
+
+async def prepare(bootstrap: str, names: TopicNames, plan: TopicPlan) -> Cluster:
+    """Make the topics that are missing and check all of them.
+
+    Raises:
+        BrokerError: nothing answers at ``bootstrap``.
+        TopicsError: partition counts differ, or a topic is set up so that jobs would be lost.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        try:
+            await admin.start()
+        except (KafkaError, OSError) as exc:
+            raise BrokerError(f"Kafka at {bootstrap} can't be reached: {exc}") from None
+        about = await admin.describe_cluster()
+        existing = await _counts(admin, names)
+        partitions = _agreed(names, existing) or plan.partitions
+        await _create(admin, names, plan, partitions, [n for n in names.all() if n not in existing])
+        await _appear(admin, names, partitions)
+        await _check_changelog(admin, names, plan)
+        return Cluster(partitions, about.get("cluster_id") == EMBEDDED_CLUSTER_ID)
+    finally:
+        await admin.close()
+
+
+async def _counts(admin: AIOKafkaAdminClient, names: TopicNames) -> dict[str, int]:
+    """Partitions of each of our topics that exists and whose partitions all have a leader."""
+    # Asked without names: naming a topic that doesn't exist makes some brokers create it.
+    there = set(await admin.list_topics()) & set(names.all())
+    if not there:
+        return {}
+    return {
+        topic["topic"]: len(topic["partitions"])
+        for topic in await admin.describe_topics(sorted(there))
+        if topic["error_code"] == 0
+        and all(p["error_code"] == 0 and p["leader"] >= 0 for p in topic["partitions"])
+    }
+
+
+def _agreed(names: TopicNames, counts: dict[str, int]) -> int | None:
+    """The one partition count of the topics that exist.
+
+    Raises:
+        TopicsError: they have several.
+    """
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} has {counts[name]}" for name in names.all() if name in counts)
+        raise TopicsError(
+            f"all topics need the same number of partitions, but {listed}. Add partitions to "
+            f"the smaller ones (kafka-topics --alter --topic NAME --partitions "
+            f"{max(counts.values())}), "
+            "or choose other names with JOBS_TOPIC and JOBS_APP_ID"
+        )
+    return next(iter(counts.values()), None)
+
+
+async def _create(
+    admin: AIOKafkaAdminClient,
+    names: TopicNames,
+    plan: TopicPlan,
+    partitions: int,
+    missing: list[str],
+) -> None:
+    if not missing:
+        return
+    big = {"max.message.bytes": str(plan.max_record_bytes)}
+    configs: dict[str, dict[str, str]] = {
+        names.dead: {"cleanup.policy": "delete", **big},
+        names.changelog: {
+            "cleanup.policy": "compact",
+            "min.compaction.lag.ms": str(plan.history_ms),
+            **big,
+        },
+    }
+    answer = await admin.create_topics(
+        [
+            NewTopic(
+                name,
+                partitions,
+                plan.replication,
+                topic_configs=configs.get(name, {"cleanup.policy": "delete"}),
+            )
+            for name in missing
+        ]
+    )
+    for name, code, message in answer.topic_errors:
+        error = for_code(code)
+        # Another worker that starts at the same time may have been quicker.
+        if code and error is not TopicAlreadyExistsError:
+            raise TopicsError(
+                f"topic {name} can't be made ({error.__name__}: {message}). JOBS_PARTITIONS="
+                f"{partitions} and JOBS_REPLICATION={plan.replication} were asked for"
+            )
+
+
+async def _appear(admin: AIOKafkaAdminClient, names: TopicNames, partitions: int) -> None:
+    """Wait until the broker shows all topics with a leader for each partition."""
+    deadline = asyncio.get_running_loop().time() + _APPEAR_S
+    while True:
+        counts = await _counts(admin, names)
+        _agreed(names, counts)
+        missing = [name for name in names.all() if name not in counts]
+        if not missing:
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            raise TopicsError(
+                f"topics {', '.join(missing)} have partitions without a leader after "
+                f"{_APPEAR_S:g}s: look after the brokers"
+            )
+        await asyncio.sleep(0.1)
+
+
+async def _check_changelog(admin: AIOKafkaAdminClient, names: TopicNames, plan: TopicPlan) -> None:
+    answers = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, names.changelog)]
+    )
+    config: dict[str, Any] = {
+        entry[0]: entry[1]
+        for answer in answers
+        for resource in answer.resources
+        for entry in resource[4]
+    }
+    if "compact" not in config.get("cleanup.policy", "compact"):
+        raise TopicsError(
+            f"topic {names.changelog} has cleanup.policy={config['cleanup.policy']}: jobs would be "
+            "lost when it is cleaned. Set it to compact (kafka-configs --alter --topic "
+            f"{names.changelog} --add-config cleanup.policy=compact)"
+        )
+    limit = int(config.get("max.message.bytes") or plan.max_record_bytes)
+    if limit < plan.max_record_bytes:
+        raise TopicsError(
+            f"topic {names.changelog} takes records of {limit} bytes, but rows may need "
+            f"{plan.max_record_bytes}: set its max.message.bytes to that, or lower JOBS_MAX_ROW"
+        )

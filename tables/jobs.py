@@ -1,0 +1,200 @@
+"""``JobTable``: the only place that writes rows.
+
+Durable, then visible: readers see a row only after Kafka has acknowledged it. What a
+``kill -9`` leaves is therefore always some prefix of what was sent, and never a state
+that anybody was told of and that is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from aiokafka.errors import KafkaError
+from faust.stores import memory
+from faust.tables.table import Table
+from faust.types import AppT
+from yarl import URL
+
+from jobs.codec import encode_row
+from jobs.errors import InvalidId
+from jobs.model import Job, JobId
+from log.writer import Entry, LogWriter
+from tables.fold import SWEPT_KEY, Swept, row_key
+from tables.partition import Partition, PartitionLost
+from worker.app import JobsApp
+
+logger = logging.getLogger(__name__)
+
+
+class Rows(Mapping[str, Job]):
+    """All rows of all partitions that this worker serves, read-only, by id as text."""
+
+    def __init__(self, partitions: Mapping[int, Partition]) -> None:
+        self._partitions = partitions
+
+    def __getitem__(self, key: str) -> Job:
+        try:
+            job_id = JobId.parse(key)
+        except InvalidId:
+            raise KeyError(key) from None
+        row: Job = self._partitions[job_id.partition].rows[job_id.offset]
+        return row
+
+    def __iter__(self) -> Iterator[str]:
+        for number, part in self._partitions.items():
+            for offset in part.rows:
+                yield f"{number}-{offset}"
+
+    def __len__(self) -> int:
+        return sum(len(part.rows) for part in self._partitions.values())
+
+
+class JobStore(memory.Store[str, Job]):
+    """The table's store as Faust sees it: a view of the rows."""
+
+    def __init__(self, url: URL, app: AppT, table: JobTable, **kwargs: Any) -> None:
+        super().__init__(url, app, table, **kwargs)
+        self.data = Rows(table.served)  # type: ignore[assignment] # read-only on purpose
+
+
+class JobTable(Table[str, Job]):
+    """A Faust table whose partition is in its key, written outside of streams.
+
+    ``table["3-1042"]`` reads a row of a partition that this worker owns. Rows are written
+    by ``write``; item assignment would go through Faust's single-message buffer.
+    """
+
+    app: JobsApp
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.served: dict[int, Partition] = {}
+        super().__init__(*args, **kwargs)
+
+    def open(self, writer: LogWriter, write_timeout_s: float) -> None:
+        """Give the table what it writes with."""
+        self._writer = writer
+        self._write_timeout_s = write_timeout_s
+
+    def _new_store(self) -> JobStore:
+        return JobStore(self.app.conf.store, self.app, self, table_name=self.name, loop=self.loop)
+
+    def partition_for_key(self, key: Any) -> int:
+        """The partition is the key's first part."""
+        return JobId.parse(key).partition
+
+    def on_key_set(self, key: Any, value: Any) -> None:
+        """Refuse: a row must be durable before it is seen."""
+        raise TypeError("rows are written by JobTable.write, which waits for Kafka")
+
+    def on_key_del(self, key: Any) -> None:
+        """Refuse, for the same reason."""
+        raise TypeError("rows are removed by JobTable.write, which waits for Kafka")
+
+    def serve(self, part: Partition) -> None:
+        """Show a partition's rows: its recovery is complete."""
+        self.served[part.number] = part
+
+    def drop(self, number: int, why: str) -> None:
+        """Forget a partition that is no longer ours."""
+        part = self.served.pop(number, None)
+        if part is not None:
+            part.lose(why)
+
+    def find(self, job_id: JobId) -> Job | None:
+        """The row that readers see. KeyError: this worker doesn't serve its partition."""
+        row: Job | None = self.served[job_id.partition].rows.get(job_id.offset)
+        return row
+
+    async def write(self, part: Partition, changes: Sequence[tuple[int, Job | None]]) -> None:
+        """Write rows of one partition and wait until they are durable, and so visible.
+
+        Args:
+            changes: offset and new row of each job; ``None`` removes the row.
+
+        Raises:
+            PartitionLost: the partition is not ours (any more), or Kafka did not acknowledge
+                in time. The rows may be in the log or not; whoever takes the partition over
+                reads what is there, and the caller does nothing more with these jobs.
+        """
+        await self._guarded(part, self._send(part, changes))
+
+    async def sweep(self, part: Partition, offsets: Sequence[int], swept: Swept) -> None:
+        """Remove final rows, after a mark that says up to where.
+
+        A ``kill -9`` between the mark and the last row leaves rows that are swept later.
+
+        Raises:
+            PartitionLost: as ``write``.
+        """
+        await self._guarded(part, self._send(part, [(n, None) for n in offsets], swept))
+
+    async def _guarded(self, part: Partition, sending: Coroutine[Any, Any, None]) -> None:
+        try:
+            self._check(part)
+            async with asyncio.timeout(self._write_timeout_s), part.writing():
+                await sending
+        except TimeoutError:
+            part.lose(f"Kafka didn't acknowledge a row in {self._write_timeout_s:g}s")
+        except KafkaError as exc:
+            part.lose(f"Kafka refused a row: {exc!r}")
+        finally:
+            sending.close()
+        part.check()
+
+    def _check(self, part: Partition) -> None:
+        part.check()
+        if self.app.stale():  # then it may have been taken for dead, and writes nothing
+            part.lose("no heartbeat was answered for longer than the session timeout")
+            part.check()
+
+    async def _send(
+        self,
+        part: Partition,
+        changes: Sequence[tuple[int, Job | None]],
+        swept: Swept | None = None,
+    ) -> None:
+        topic = self.changelog_topic.get_topic_name()
+        headers = part.fence.headers()
+        acks: list[asyncio.Future[Any]] = []
+        if swept is not None:
+            mark = Entry(part.number, SWEPT_KEY, msgspec.json.encode(swept), headers)
+            ack = await self._writer.send(topic, mark)
+            ack.add_done_callback(partial(self._acknowledged, part, None, None))
+            acks.append(ack)
+            part.swept = swept
+        for offset, job in changes:
+            part.sent(offset, job)
+            key = row_key(JobId(part.number, offset))
+            value = None if job is None else encode_row(job)
+            ack = await self._writer.send(topic, Entry(part.number, key, value, headers))
+            # A callback, not the awaiting task, shows the row: that task may be cancelled
+            # between the acknowledgement and its next step.
+            ack.add_done_callback(partial(self._acknowledged, part, offset, job))
+            acks.append(ack)
+        # `wait` leaves the futures alone when it is cancelled; `gather` wouldn't.
+        await asyncio.wait(acks)
+
+    def _acknowledged(
+        self, part: Partition, offset: int | None, job: Job | None, ack: asyncio.Future[Any]
+    ) -> None:
+        if ack.cancelled() or ack.exception() is not None:
+            error = "cancelled" if ack.cancelled() else repr(ack.exception())
+            part.lose(f"a row of job {part.number}-{offset} was not acknowledged: {error}")
+            return
+        part.seen(ack.result().offset)
+        if offset is not None:
+            part.durable(offset, job)
+
+
+def now_ms() -> int:
+    """The wall clock, epoch milliseconds; what rows are stamped with."""
+    return time.time_ns() // 1_000_000
+
+
+__all__ = ["JobTable", "PartitionLost", "now_ms"]

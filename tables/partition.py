@@ -1,0 +1,133 @@
+"""One partition's rows, as its owner holds them: a lease and the data under it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from sortedcontainers import SortedDict
+
+from jobs.model import Job
+from tables.fold import Fence, Swept
+
+logger = logging.getLogger(__name__)
+
+
+class PartitionLost(Exception):
+    """The partition is no longer ours; whoever owns it now goes on with its jobs."""
+
+
+class Partition:
+    """What an owner knows of one partition.
+
+    ``rows`` is what readers see: durable rows by offset. ``head`` is a job's newest row,
+    also one that Kafka has not acknowledged yet; transitions start from it.
+    """
+
+    def __init__(self, number: int, fence: Fence) -> None:
+        self.number = number
+        self.fence = fence
+        self.alive = True
+        self.rows: SortedDict[int, Job] = SortedDict()
+        self.swept = Swept()
+        self.ended: deque[tuple[int, int]] = deque()  # (finished_at, offset) of final rows
+        self.cursor = 0  # the changelog's next place, as far as we have seen it
+        self.on_lost: Callable[[Partition, str], None] | None = None
+        self.on_foreign: Callable[[Partition, int, int], None] | None = None
+        self._heads: dict[int, Job | None] = {}
+        self._writing = 0
+        self._alone = asyncio.Lock()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    def head(self, offset: int) -> Job | None:
+        """The job's newest row, durable or on its way; ``None`` if it has none."""
+        if offset in self._heads:
+            return self._heads[offset]
+        row: Job | None = self.rows.get(offset)
+        return row
+
+    def sent(self, offset: int, job: Job | None) -> None:
+        """A row is on its way."""
+        self._heads[offset] = job
+
+    def durable(self, offset: int, job: Job | None) -> None:
+        """Kafka has acknowledged a row: now readers see it."""
+        if offset in self._heads and self._heads[offset] is job:
+            del self._heads[offset]
+        if job is None:
+            self.rows.pop(offset, None)
+        else:
+            self.rows[offset] = job
+            if job.status.final:
+                self.ended.append((job.finished_at or 0, offset))
+
+    def recovered(self, rows: list[tuple[int, Job]]) -> None:
+        """Fill an empty partition with what its changelog says."""
+        self.rows.update(rows)
+        self.ended.extend(
+            sorted((job.finished_at or 0, offset) for offset, job in rows if job.status.final)
+        )
+
+    def seen(self, place: int) -> None:
+        """One of our own records got this place of the changelog.
+
+        Our acknowledgements come in the order of the log, so a place that was left out
+        holds somebody else's record: a worker that still believes it is the owner.
+        """
+        if place > self.cursor and self.on_foreign is not None:
+            self.on_foreign(self, self.cursor, place)
+        self.cursor = max(self.cursor, place + 1)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Write rows. Waits while somebody has the partition for himself.
+
+        Raises:
+            PartitionLost: the lease ended.
+        """
+        while not self._open.is_set():
+            await self._open.wait()
+        self.check()
+        self._writing += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._writing -= 1
+            if not self._writing:
+                self._quiet.set()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Have the partition's changelog for oneself: all rows that were sent are settled, and
+        new ones wait. So a fence changes between two rows, and never under one."""
+        async with self._alone:
+            self._open.clear()
+            try:
+                await self._quiet.wait()
+                yield
+            finally:
+                self._open.set()
+
+    def lose(self, why: str) -> None:
+        """End the lease. Nothing is written under it any more."""
+        if self.alive:
+            self.alive = False
+            logger.info("partition %d: no longer its owner (%s)", self.number, why)
+            if self.on_lost is not None:
+                self.on_lost(self, why)
+
+    def check(self) -> None:
+        """Raise unless the lease holds.
+
+        Raises:
+            PartitionLost: it doesn't.
+        """
+        if not self.alive:
+            raise PartitionLost(f"partition {self.number} is no longer ours")

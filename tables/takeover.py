@@ -1,0 +1,216 @@
+"""Taking partitions over: read the changelog to its true end, fence, and only then serve.
+
+In this order:
+
+1. Read the changelog to the end, folding by fence.
+2. Write an ownership record under the next fence, and wait for the acknowledgement.
+   [kill -9 here: the next owner's fence is higher still; nothing else has happened]
+3. Read on, past our own record. If another worker was quicker with the same number, go back
+   to 2. From here on, whatever a former owner still writes is void.
+4. Write again the rows whose last record in the log is void, so that compaction keeps the
+   right one.
+
+A partition that stays ours over a rebalance keeps its rows and its running attempts: only what
+is new in the changelog is read, to see that nobody else owned it meanwhile. It gets a new fence,
+too, which ends the ``released`` mark that the rebalance had set.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from jobs.codec import decode_row, encode_row
+from jobs.model import Job, JobId
+from log.reader import LogReader
+from log.writer import Entry, LogWriter
+from tables.fold import OWNER_KEY, Fence, Fold, Ownership, row_key
+from tables.partition import Partition
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are in ownership records: ``worker`` for people, ``instance`` (letters and
+    digits, unique for each process) for certain."""
+
+    worker: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A partition that is ours now. ``kept``: it was before, without a break.
+    ``orphaned``: its last owner died, instead of letting go."""
+
+    partition: Partition
+    kept: bool
+    orphaned: bool
+
+
+class Takeover:
+    """Takes partitions over, and lets them go."""
+
+    def __init__(
+        self, reader: LogReader, writer: LogWriter, changelog: str, identity: Identity
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._changelog = changelog
+        self._me = identity
+
+    async def take(self, numbers: Iterable[int], held: Mapping[int, Partition]) -> list[Taken]:
+        """Take partitions over. Safe to cancel: nothing is served before it returns.
+
+        Args:
+            held: those that we served until now; what is alive of them may be kept.
+
+        Raises:
+            NotWritten: Kafka doesn't acknowledge.
+            KafkaError: Kafka can't be read.
+        """
+        taken = []
+        fresh = []
+        for n in numbers:
+            part = held.get(n)
+            if part is not None and part.alive and await self._still_ours(part):
+                taken.append(Taken(part, kept=True, orphaned=False))
+            else:
+                fresh.append(Fold(n))
+        await self._read_on(fresh)
+        orphaned = {fold.partition: self._died(fold) for fold in fresh}
+        await self._own(fresh, orphaned)
+        for fold in fresh:
+            part = _partition(fold)
+            await self._rewrite(part, fold.stale)
+            taken.append(Taken(part, kept=False, orphaned=orphaned[fold.partition]))
+        return taken
+
+    async def release(self, parts: Iterable[Partition], timeout_s: float) -> None:
+        """Say that we are alive and let go, so that what runs is not taken for crashed.
+
+        Raises:
+            NotWritten: Kafka didn't acknowledge in time; then the next owner will count the
+                running attempts as crashed.
+        """
+        alive = {part.number: part for part in parts if part.alive}
+        entries = [self._ownership(n, part.fence, released=True) for n, part in alive.items()]
+        for meta in await self._writer.write(self._changelog, entries, timeout_s):
+            alive[meta.partition].seen(meta.offset)
+
+    async def mend(self, part: Partition, start: int, stop: int | None = None) -> int:
+        """Look at records in our changelog that aren't ours, and write void rows again.
+
+        Args:
+            stop: the first place that is not looked at; the log's end if ``None``.
+
+        Returns:
+            how many rows were written again.
+        """
+        async with part.alone():
+            fold = Fold(part.number, fence=part.fence, next=start)
+            if stop is None:
+                await self._read_on([fold])
+                part.cursor = max(part.cursor, fold.next)
+            else:
+                for record in await self._reader.read(self._changelog, part.number, start, stop):
+                    fold.apply(record)
+            if fold.fence != part.fence:
+                part.lose("another worker has taken it over")
+                return 0
+            await self._rewrite(part, fold.stale)
+            return len(fold.stale)
+
+    async def _still_ours(self, part: Partition) -> bool:
+        """Whether nobody else owned a partition since we last saw its changelog; if so, it is
+        under a new fence now."""
+        async with part.alone():
+            fold = Fold(part.number, fence=part.fence, next=part.cursor)
+            await self._read_on([fold])
+            if fold.fence == part.fence and part.alive:
+                fence = Fence(part.fence.number + 1, self._me.instance)
+                # Before it is sent: if we are cancelled now, rows under the new fence are good
+                # with or without its ownership record, but those under the old one aren't.
+                part.fence = fence
+                await self._writer.write(self._changelog, [self._ownership(part.number, fence)])
+                await self._read_on([fold])
+            if fold.fence != part.fence or not part.alive:
+                part.lose("another worker owned it meanwhile")
+                return False
+            part.cursor = max(part.cursor, fold.next)
+            await self._rewrite(part, fold.stale)
+            return True
+
+    async def _own(self, folds: Sequence[Fold], orphaned: dict[int, bool]) -> None:
+        while folds:
+            wanted = {
+                fold.partition: Fence(fold.fence.number + 1, self._me.instance) for fold in folds
+            }
+            await self._writer.write(
+                self._changelog, [self._ownership(n, fence) for n, fence in wanted.items()]
+            )
+            await self._read_on(folds)
+            folds = [fold for fold in folds if fold.fence != wanted[fold.partition]]
+            for fold in folds:
+                logger.info("partition %d: another worker was quicker", fold.partition)
+                orphaned[fold.partition] = self._died(fold)
+
+    def _died(self, fold: Fold) -> bool:
+        """Whether the last owner died: it has not let go, and it isn't us (we lost the lease
+        when Kafka didn't answer, and live)."""
+        return not fold.released and fold.fence.instance != self._me.instance
+
+    async def _read_on(self, folds: Sequence[Fold]) -> None:
+        by_partition = {fold.partition: fold for fold in folds}
+        starts = {fold.partition: fold.next for fold in folds}
+        async for step in self._reader.scan(self._changelog, starts):
+            for n, part in step.items():
+                fold = by_partition[n]
+                for record in part.records:
+                    fold.apply(record)
+                fold.next = part.next
+
+    async def _rewrite(self, part: Partition, offsets: Iterable[int]) -> None:
+        """Write rows once more behind void ones, as they stand."""
+        entries = []
+        for offset in offsets:
+            row = part.head(offset)
+            value = None if row is None else encode_row(row)
+            key = row_key(JobId(part.number, offset))
+            entries.append(Entry(part.number, key, value, part.fence.headers()))
+        if entries:
+            logger.warning(
+                "partition %d: %d rows of a former owner are void; written again as they stood",
+                part.number,
+                len(entries),
+            )
+            for meta in await self._writer.write(self._changelog, entries):
+                part.cursor = max(part.cursor, meta.offset + 1)
+
+    def _ownership(self, number: int, fence: Fence, released: bool = False) -> Entry:
+        value = msgspec.json.encode(Ownership(self._me.worker, released))
+        return Entry(number, OWNER_KEY, value, fence.headers())
+
+
+def _partition(fold: Fold) -> Partition:
+    part = Partition(fold.partition, fold.fence)
+    part.cursor = fold.next
+    part.swept = fold.swept
+    rows: list[tuple[int, Job]] = []
+    for offset, value in fold.rows.items():
+        try:
+            rows.append((offset, decode_row(value)))
+        except msgspec.DecodeError as exc:
+            logger.error(
+                "job %d-%d: its row can't be read (%s); it counts as not there",
+                fold.partition,
+                offset,
+                exc,
+            )
+    rows.sort(key=lambda row: row[0])
+    part.recovered(rows)
+    return part

@@ -1,0 +1,64 @@
+"""The views of the worker itself: alive, ready, counts, and the front page."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from web import page, render
+from web.problems import Unavailable
+from web.site import JobsView
+
+
+class Alive(JobsView):
+    """``GET /healthz``."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Always 200: the process answers."""
+        return render.answer({"status": "ok"})
+
+
+class Ready(JobsView):
+    """``GET /readyz``."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Whether requests should be sent here. A rebalance alone doesn't change it."""
+        parts = self.site.parts
+        if parts.lifecycle.draining:
+            raise Unavailable("this worker is stopping")
+        if parts.resume.recovering:
+            raise Unavailable("this worker is recovering partitions")
+        return render.answer({"status": "ready", "partitions": sorted(parts.table.served)})
+
+
+class Stats(JobsView):
+    """``GET /stats``."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """This worker's counts. ``gaps``: records that were never delivered and were read from
+        the log instead; ``resumed``: unfinished jobs that were taken up after takeovers."""
+        parts = self.site.parts
+        return render.answer(
+            {
+                "worker": self.site.owners.me,
+                "partitions": sorted(parts.table.served),
+                "jobs": await self.site.counts.by_status(),
+                "open": parts.runner.open,
+                "executing": parts.runner.executing,
+                "gaps": {feed.topic: feed.gaps for feed in parts.lifecycle.feeds},
+                "resumed": parts.resume.resumed,
+                "recovering": parts.resume.recovering,
+                "draining": parts.lifecycle.draining,
+            }
+        )
+
+
+class Front(JobsView):
+    """``GET /``."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """What this is, and how to use it."""
+        return web.Response(
+            text=page.front(page.base_url(request.scheme, request.host, self.site.owners.me)),
+            content_type="text/html",
+            headers={"Content-Security-Policy": page.POLICY},
+        )

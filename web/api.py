@@ -1,0 +1,185 @@
+"""The views of jobs: submit, status, list, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from aiokafka.errors import MessageSizeTooLargeError
+from faust.exceptions import NotReady
+
+from jobs.codec import decode_request
+from jobs.errors import InvalidRequest
+from jobs.model import Job, JobId, Status
+from jobs.registry import DEFAULT_HANDLER, HANDLERS
+from log.writer import Entry, NotWritten
+from web import render
+from web.listing import Query
+from web.owner import FORWARDED, USER
+from web.problems import BadRequest, Conflict, TooLarge, Unavailable, Unprocessable
+from web.site import JobsView
+
+WRITE_S = 5.0
+CANCEL_WAIT_S = 1.0
+LOOK_S = 0.01
+MAX_WHY_CHARS = 500
+MAX_WHO_CHARS = 100
+
+
+class SubmitJob(JobsView):
+    """``POST /job``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # A random start: many workers, each asked once, shouldn't all take partition 0.
+        self._turns = itertools.count(random.randrange(1_000_000))
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Put a job on the topic; answered when Kafka has it.
+
+        kill -9 before the answer: the job may be in the log, and runs; its sender can't know.
+        """
+        if self.site.parts.lifecycle.draining:
+            raise Unavailable("this worker is stopping; ask another one, or try again")
+        body = await self.body(request)
+        _check(body)
+        job_id = await self._write(body or b"{}")
+        return render.answer(
+            render.short(job_id, Status.WAITING.value), status=202, headers=_location(job_id)
+        )
+
+    async def _write(self, value: bytes) -> JobId:
+        parts = self.site.parts
+        # Any worker may write to any partition, so nothing is forwarded.
+        partition = next(self._turns) % parts.lifecycle.partitions
+        try:
+            entry = Entry(partition, None, value)
+            (meta,) = await parts.writer.write(parts.names.jobs, [entry], timeout_s=WRITE_S)
+        except NotWritten as exc:
+            if isinstance(exc.__context__, MessageSizeTooLargeError):
+                raise TooLarge(
+                    f"topic {parts.names.jobs} takes no record of {len(value)} bytes: raise its "
+                    "max.message.bytes, or lower JOBS_MAX_BODY"
+                ) from None
+            raise Unavailable(f"{exc}. The job may have been accepted all the same") from None
+        except NotReady:
+            raise Unavailable("this worker is starting or stopping; try again") from None
+        return JobId(partition, meta.offset)
+
+
+class JobStatus(JobsView):
+    """``GET /job/{id}/status``."""
+
+    async def get(self, request: web.Request, id: str) -> web.StreamResponse:
+        """What is known of one job."""
+        job_id = self.site.lookup.parse(id)
+        forwarded = await self.site.peers.elsewhere(request, job_id.partition)
+        if forwarded is not None:
+            return forwarded
+        job = await self.site.lookup.find(job_id)
+        return render.answer(render.whole(job_id, job))
+
+
+class ListJobs(JobsView):
+    """``GET /job/all``."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """A page of jobs over all workers, or of this one's if another worker asks."""
+        query = Query.parse(request.query)
+        if FORWARDED in request.headers:
+            return render.answer(await self.site.everyone.scanner.page(query))
+        return render.answer(await self.site.everyone.list(request, query))
+
+
+class CancelJob(JobsView):
+    """``POST /job/{id}/cancel``."""
+
+    async def post(self, request: web.Request, id: str) -> web.StreamResponse:
+        """Ask for a job to be canceled, and wait a moment for it.
+
+        kill -9 once the request is in the log: whoever owns the partition carries it out.
+        """
+        job_id = self.site.lookup.parse(id)
+        why = _why(await self.body(request))
+        forwarded = await self.site.peers.elsewhere(request, job_id.partition)
+        if forwarded is not None:
+            return forwarded
+        job = await self.site.lookup.find(job_id)
+        if not job.status.final:
+            await self._ask(job_id, _who(request), why)
+            job = await self._settled(job_id, job)
+        if job.status in (Status.DONE, Status.FAILED):
+            raise Conflict(
+                f"job {job_id} is {job.status.value}; that is final and stays", id=str(job_id)
+            )
+        accepted = job.status is not Status.CANCELED
+        return render.answer(
+            render.short(job_id, job.status.value),
+            status=202 if accepted else 200,
+            headers=_location(job_id) if accepted else None,
+        )
+
+    async def _ask(self, job_id: JobId, who: str, why: str) -> None:
+        try:
+            await self.site.parts.cancels.ask(job_id, who, why, timeout_s=WRITE_S)
+        except (NotWritten, NotReady) as exc:
+            raise Unavailable(
+                f"{exc}. The job may be canceled all the same", id=str(job_id)
+            ) from None
+
+    async def _settled(self, job_id: JobId, job: Job) -> Job:
+        """The job when it is final, or as it was last seen.
+
+        Looks again and again: rows tell nobody of their changes, and this is short and rare.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CANCEL_WAIT_S
+        while not job.status.final and loop.time() < deadline:
+            await asyncio.sleep(LOOK_S)
+            job = self.site.lookup.seen(job_id) or job
+        return job
+
+
+class _CancelBody(msgspec.Struct, frozen=True):
+    why: Annotated[str, msgspec.Meta(max_length=MAX_WHY_CHARS)] | None = None
+
+
+def _check(body: bytes) -> None:
+    try:
+        name = decode_request(body).handler or DEFAULT_HANDLER
+    except InvalidRequest as exc:
+        if exc.field is None:
+            raise BadRequest(str(exc)) from None
+        raise Unprocessable(str(exc), field=exc.field) from None
+    if HANDLERS.get(name) is None:
+        known = HANDLERS.names()
+        raise Unprocessable(
+            f"handler: no handler is named {name!r} (known: {known})", field="handler"
+        )
+
+
+def _why(body: bytes) -> str:
+    if not body.strip():
+        return ""
+    try:
+        return msgspec.json.decode(body, type=_CancelBody).why or ""
+    except msgspec.ValidationError as exc:
+        if "`$.why`" in str(exc):
+            text = f"why: must be text of at most {MAX_WHY_CHARS} characters"
+            raise Unprocessable(text, field="why") from None
+        raise BadRequest('the body must be a JSON object, such as {"why": "…"}') from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise BadRequest(f"not JSON: {exc}") from None
+
+
+def _who(request: web.Request) -> str:
+    who = request.headers.get(USER, "").strip() or request.remote or "somebody"
+    return who.encode("utf-8", "replace").decode()[:MAX_WHO_CHARS]
+
+
+def _location(job_id: JobId) -> dict[str, str]:
+    return {"Location": f"/job/{job_id}/status"}

@@ -1,0 +1,179 @@
+"""Who owns a partition, and how a request gets there.
+
+The group's own metadata says which worker has which partition: Faust's assignor gives it to
+every member with its assignment. A request is forwarded once, and only to those addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from tables.partition import Partition
+from web.parts import Parts
+from web.problems import Unavailable
+from worker.app import JobsApp
+
+FORWARDED = "X-Jobs-Forwarded"
+USER = "X-Jobs-User"
+
+CONNECT_S = 2.0
+TOTAL_S = 15.0  # a cancel may read, write and wait: 11 s in all
+
+# Those of the connection (RFC 9110, 7.6.1), and those that are written anew. Bodies come to us
+# decoded, so their encoding isn't passed on.
+_NOT_PASSED_ON = frozenset(
+    {
+        "connection", "keep-alive", "proxy-connection", "proxy-authenticate",
+        "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "host",
+        "content-length", "content-encoding", "expect",
+    }
+)  # fmt: skip
+_NOT_GIVEN_BACK = _NOT_PASSED_ON - {"content-encoding"} | {"date", "server"}
+
+
+class Owners:
+    """Which worker has which partition."""
+
+    def __init__(self, app: JobsApp, parts: Parts) -> None:
+        self._app = app
+        self._table = parts.table
+        self._places = parts.jobs.places
+        self._changelog = parts.names.changelog
+
+    @property
+    def me(self) -> str:
+        """This worker's address in the group's metadata."""
+        return str(self._app.conf.canonical_url)
+
+    def workers(self) -> dict[str, list[int]]:
+        """Address → partitions, of every worker of the group. Empty before the first
+        assignment; during a rebalance it is the former one."""
+        return {
+            url: sorted(topics.get(self._changelog, ()))
+            for url, topics in self._app.router.tables_metadata().items()
+        }
+
+    def of(self, partition: int) -> str | None:
+        """The address of the partition's owner; ``None`` if nobody is known to have it."""
+        return next((url for url, ps in self.workers().items() if partition in ps), None)
+
+    def served(self, partition: int) -> Partition | None:
+        """The partition's rows, if this worker may answer for it now."""
+        part = self._table.served.get(partition)
+        if part is None or not part.alive or partition not in self._places:
+            return None
+        # Silent for longer than its session, another worker may have it, and newer states.
+        return None if self._app.stale() else part
+
+    def all_served(self) -> dict[int, Partition]:
+        """The partitions that this worker may answer for now, in their order."""
+        found = {n: self.served(n) for n in sorted(self._table.served)}
+        return {n: part for n, part in found.items() if part is not None}
+
+
+class Peers:
+    """HTTP to the other workers of the group."""
+
+    def __init__(self, owners: Owners) -> None:
+        self._owners = owners
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self, _: web.Application | None = None) -> None:
+        """Close the connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def elsewhere(self, request: web.Request, partition: int) -> web.Response | None:
+        """The owner's answer to a request about a partition; ``None``: the owner is us.
+
+        Raises:
+            Unavailable: its owner isn't known, isn't ready, or doesn't answer.
+        """
+        if self._owners.served(partition) is not None:
+            return None
+        if FORWARDED in request.headers:
+            raise Unavailable(f"partition {partition} is not served by this worker now; try again")
+        url = self._owners.of(partition)
+        if url is None:
+            raise Unavailable(f"no worker is known to own partition {partition} yet; try again")
+        if url == self._owners.me:
+            raise Unavailable(f"this worker is recovering partition {partition}; try again")
+        try:
+            return await self._forward(url, request)
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise Unavailable(
+                f"worker {url} owns partition {partition} and does not answer "
+                f"({type(exc).__name__}); try again"
+            ) from None
+
+    async def ask(self, url: str, request: web.Request, timeout_s: float) -> tuple[int, bytes]:
+        """Ask another worker the same GET; its status and body.
+
+        Raises:
+            ClientError, TimeoutError, OSError: it doesn't answer.
+        """
+        headers = {FORWARDED: "1"}
+        if "Authorization" in request.headers:
+            headers["Authorization"] = request.headers["Authorization"]
+        async with (
+            asyncio.timeout(timeout_s),
+            self._client().get(
+                _target(url, request), headers=headers, allow_redirects=False
+            ) as reply,
+        ):
+            return reply.status, await reply.read()
+
+    async def _forward(self, url: str, request: web.Request) -> web.Response:
+        headers = [(k, v) for k, v in request.headers.items() if _passes(k, request)]
+        headers.append((FORWARDED, "1"))
+        if USER not in request.headers and request.remote:
+            headers.append((USER, request.remote))  # the owner sees only our address
+        async with self._client().request(
+            # The answer to HEAD is that to GET; our own server leaves its body out.
+            "GET" if request.method == "HEAD" else request.method,
+            _target(url, request),
+            headers=headers,
+            data=await request.read() or None,
+            allow_redirects=False,
+        ) as reply:
+            body = await reply.read()
+            response = web.Response(status=reply.status, body=body)
+            response.headers.popall("Content-Type", None)
+            for name, value in reply.headers.items():
+                if name.lower() not in _NOT_GIVEN_BACK:
+                    response.headers.add(name, value)
+            return response
+
+    def _client(self) -> aiohttp.ClientSession:
+        # Made here since it belongs to the loop that runs, which attach() doesn't know.
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S),
+                connector=aiohttp.TCPConnector(limit=0),  # as many as there are requests
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            )
+        return self._session
+
+
+def _passes(name: str, request: web.Request) -> bool:
+    lower = name.lower()
+    named = request.headers.get("Connection", "").lower()
+    return (
+        lower not in _NOT_PASSED_ON
+        and lower != FORWARDED.lower()
+        and lower not in [token.strip() for token in named.split(",")]
+    )
+
+
+def _target(url: str, request: web.Request) -> URL:
+    # From the parsed path, never from the request line: that may name another host.
+    query = request.rel_url.raw_query_string
+    path = request.rel_url.raw_path + (f"?{query}" if query else "")
+    return URL(url.rstrip("/") + path, encoded=True)

@@ -1,0 +1,32 @@
+"""What the web views are given by the wiring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.cancels import Cancels
+from agents.feed import Feed
+from agents.lifecycle import Lifecycle
+from agents.resume import Resume
+from agents.runner import Runner
+from log.reader import LogReader
+from log.topics import TopicNames
+from log.writer import LogWriter
+from settings import Settings
+from tables.jobs import JobTable
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a worker that a view may ask. ``jobs`` is the feed of the jobs topic."""
+
+    settings: Settings
+    names: TopicNames
+    table: JobTable
+    jobs: Feed
+    reader: LogReader
+    writer: LogWriter
+    cancels: Cancels
+    runner: Runner
+    resume: Resume
+    lifecycle: Lifecycle

@@ -1,0 +1,39 @@
+"""Every URL, on one screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from settings import Settings
+from web import about, api
+from web.parts import Parts
+from web.problems import as_problems
+from web.site import SITE, JobsView, Site, server_of
+from worker.app import JobsApp
+
+ROUTES: tuple[tuple[str, type[JobsView]], ...] = (
+    # Not last: Faust adds a page of its own at the end, and aiohttp would take both for one.
+    ("/", about.Front),
+    ("/job", api.SubmitJob),
+    ("/job/all", api.ListJobs),
+    ("/job/{id}/status", api.JobStatus),
+    ("/job/{id}/cancel", api.CancelJob),
+    ("/stats", about.Stats),
+    ("/healthz", about.Alive),
+    ("/readyz", about.Ready),
+)
+
+
+def application_options(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments of the aiohttp application."""
+    return {"middlewares": [as_problems], "client_max_size": settings.max_body_bytes}
+
+
+def attach(app: JobsApp, parts: Parts) -> None:
+    """Add every view to the worker's web server."""
+    site = Site.of(app, parts)
+    server = server_of(app.web)
+    server[SITE] = site
+    server.on_cleanup.append(site.peers.close)
+    for path, view in ROUTES:
+        app.page(path)(view)

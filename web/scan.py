@@ -1,0 +1,156 @@
+"""One worker's part of a list: its rows, and the records that it has not read yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from jobs.model import Job, JobId, Status
+from log.reader import Slice
+from tables.partition import Partition
+from web import render
+from web.listing import Missing, Page, Query
+from web.lookup import swept, unread_row
+from web.owner import Owners
+from web.parts import Parts
+
+SCAN_ROWS = 20_000  # looked at in one request; more would hold the event loop up
+READ_S = 1.0  # for one step of reading; a worker that asks us waits 3 s in all
+
+_UNREAD = "Kafka can't be read, so waiting jobs that no worker has read yet are left out"
+
+
+class Scan:
+    """A page that is being filled. ``position``: it is complete up to here."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        self.jobs: list[dict[str, Any]] = []
+        self.position = query.after
+        self._left = SCAN_ROWS
+        self._stopped = False
+
+    def full(self) -> bool:
+        """Whether the page ends at ``position``, though there may be more."""
+        return self._stopped or self._left <= 0 or len(self.jobs) > self.query.limit
+
+    def see(self, job_id: JobId, job: Job) -> None:
+        """Look at the next job. The page holds one more than asked for when there are more,
+        so that whoever merges pages can tell."""
+        self.position = job_id
+        self._left -= 1
+        if self.query.matches(job):
+            self.jobs.append(render.entry(job_id, job))
+
+    def stop(self, position: JobId) -> None:
+        """End the page here, though there is more."""
+        self.position = position
+        self._stopped = True
+
+
+class Scanner:
+    """Lists the jobs of this worker's partitions."""
+
+    def __init__(self, parts: Parts, owners: Owners) -> None:
+        self._reader = parts.reader
+        self._topic = parts.names.jobs
+        self._places = parts.jobs.places
+        self._owners = owners
+
+    async def page(self, query: Query) -> Page:
+        """The jobs asked for, as many as fit.
+
+        When filters match few, a page may hold fewer than ``limit``, or none, and still have a
+        ``next``: at most ``SCAN_ROWS`` jobs are looked at for one page.
+        """
+        after = query.after or JobId(0, -1)
+        scan = Scan(query)
+        served = self._owners.all_served()
+        starts = {
+            n: after.offset + 1 if n == after.partition else 0
+            for n in served
+            if n >= after.partition
+        }
+        unread = await self._unread(query, starts)
+        failed = [] if unread is not None else list(starts)
+        for n, start in starts.items():
+            if scan.full():
+                break
+            if unread is None or n not in unread:
+                self._rows(scan, served[n], start, None)
+            elif not await self._both(scan, served[n], start):
+                failed.append(n)
+                self._rows(scan, served[n], max(start, self._places.get(n, start)), None)
+        return Page(
+            jobs=scan.jobs,
+            next=str(scan.position) if scan.full() else None,
+            # One that was lost on the way may have newer states at its next owner.
+            partitions=[n for n, part in served.items() if self._owners.served(n) is part],
+            missing=[Missing(self._owners.me, failed, _UNREAD)] if failed else [],
+        )
+
+    async def _unread(self, query: Query, starts: Mapping[int, int]) -> set[int] | None:
+        """The partitions with records that intake has not come to; ``None``: can't be told.
+
+        Asked before any row is looked at: a job that was accepted before this request has a
+        row then, or its record lies before the end that is told here.
+        """
+        if not starts or query.status not in (None, Status.WAITING):
+            return set()
+        wanted = {n: max(start, self._places.get(n, 0)) for n, start in starts.items()}
+        steps = await self._fetch(wanted, limit=1)
+        if steps is None:
+            return None
+        return {n for n, step in steps.items() if step.end > wanted[n]}
+
+    def _rows(self, scan: Scan, part: Partition, start: int, stop: int | None) -> None:
+        for offset in _between(part, start, stop):
+            if scan.full():
+                return
+            scan.see(JobId(part.number, offset), part.rows[offset])
+
+    async def _both(self, scan: Scan, part: Partition, start: int) -> bool:
+        """Rows, then from intake's place on rows and records. False: Kafka can't be read, and
+        only rows before that place have been looked at."""
+        place = self._places.get(part.number, start)
+        self._rows(scan, part, start, place)
+        if scan.full():
+            return True
+        start = max(start, place)
+        steps = await self._fetch({part.number: start}, limit=scan.query.limit + 1)
+        if steps is None:
+            return False
+        step = steps[part.number]
+        all_read = step.next >= step.end
+        if not all_read and step.next <= start:
+            return False
+        # From here on nothing is awaited: what has become a row meanwhile is seen as one.
+        records = {record.offset: record for record in step.records}
+        place = self._places.get(part.number, start)
+        for offset in sorted({*records, *_between(part, start, None if all_read else step.next)}):
+            if scan.full():
+                return True
+            row = part.rows.get(offset)
+            if row is None and offset >= place and not swept(part, records[offset]):
+                row = unread_row(records[offset])
+            if row is not None:
+                scan.see(JobId(part.number, offset), row)
+        if not all_read and not scan.full():
+            scan.stop(JobId(part.number, step.next - 1))
+        return True
+
+    async def _fetch(self, starts: Mapping[int, int], limit: int) -> dict[int, Slice] | None:
+        try:
+            async with asyncio.timeout(READ_S):
+                return await self._reader.fetch(self._topic, starts, limit=limit)
+        except (TimeoutError, KafkaError):
+            return None
+
+
+def _between(part: Partition, start: int, stop: int | None) -> Iterable[int]:
+    """Offsets of rows in ``[start, stop)``, in order."""
+    found: Iterable[int] = part.rows.irange(start, stop, inclusive=(True, False))
+    return found

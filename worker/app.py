@@ -1,0 +1,90 @@
+"""``faust.App`` with a drain before the stop, and nothing written to disk."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import faust
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import ProducerClosed
+from faust.exceptions import NotReady
+from faust.transport.drivers import aiokafka as driver
+from faust.types.transports import TransportT
+
+from worker.recovery import JobsTableManager
+from worker.transport import JobsConsumer, JobsTransport
+from worker.worker import JobsWorker
+
+logger = logging.getLogger(__name__)
+
+Hook = Callable[[], Awaitable[None]]
+
+
+class JobsApp(faust.App):
+    """The app of a worker. Hooks are set by those who need them (``attach(app, …)``)."""
+
+    fetch_max_wait_ms: int | None = None
+    """How long the broker may hold a fetch; ``None`` leaves Faust's 1500."""
+
+    def __init__(self, id: str, **options: Any) -> None:
+        self.before_start: Hook | None = None
+        self.before_stop: Hook | None = None
+        self.hurry: Callable[[], None] | None = None
+        super().__init__(
+            id,
+            Worker=JobsWorker,
+            TableManager=JobsTableManager,
+            autodiscover=False,  # app.py imports and attaches everything itself
+            store="memory://",
+            # Faust's pages would show rows with no token, and routes nobody asked for.
+            web_tables_enabled=False,
+            web_router_enabled=False,
+            web_graph_enabled=False,
+            web_stats_enabled=False,
+            web_metrics_enabled=False,
+            topic_disable_leader=True,  # no leader election topic: nothing here has one leader
+            table_standby_replicas=0,
+            stream_wait_empty=False,  # True waits without limit for unacknowledged events
+            recovery_consistency_check=False,  # it compares with an end that may be too small
+            broker_max_poll_records=500,  # a full channel would hold up cancels, too
+            **options,
+        )
+
+    def _create_directories(self) -> None:
+        """Make none: rows live in memory and in Kafka."""
+
+    def _new_transport(self) -> TransportT:
+        return JobsTransport(self.conf.broker_consumer, self)
+
+    def stale(self) -> bool:
+        """Whether the broker may have taken us for dead: no heartbeat was answered for longer
+        than the session timeout. During a rebalance there are none; then the fence decides."""
+        heartbeat_at = cast(JobsConsumer, self.consumer).heartbeat_at
+        if not heartbeat_at or self.rebalancing:
+            return False
+        return bool(time.monotonic() - heartbeat_at > self.conf.broker_session_timeout)
+
+    def log_producer(self) -> AIOKafkaProducer:
+        """The producer itself, past Faust's buffer of single messages.
+
+        Raises:
+            ProducerClosed: the worker is starting or stopping.
+        """
+        try:
+            return cast(driver.Producer, self.producer)._ensure_producer()
+        except NotReady:
+            raise ProducerClosed from None
+
+    async def stop(self) -> None:
+        """Drain while the consumer is still in its group, then stop."""
+        if self.before_stop is not None and not self._stopped.is_set():
+            hook, self.before_stop = self.before_stop, None
+            if not self._crashed.is_set():  # after a crash, recovery is for the next worker
+                try:
+                    await hook()
+                except Exception:
+                    logger.exception("the drain failed; the next worker takes up what is left")
+        await super().stop()

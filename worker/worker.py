@@ -1,0 +1,68 @@
+"""``faust.Worker`` that looks before it starts, and says what is wrong in a line."""
+
+from __future__ import annotations
+
+import signal as signals
+import socket
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import faust.worker
+from faust.types import AppT
+from mode import ServiceT
+
+if TYPE_CHECKING:  # the app names this class
+    from worker.app import JobsApp
+
+
+class StartError(Exception):
+    """The worker can't start; the text is for the person who started it."""
+
+
+class JobsWorker(faust.worker.Worker):
+    """What ``faust -A app worker`` runs."""
+
+    app: JobsApp
+
+    def __init__(self, app: AppT, *services: ServiceT, **kwargs: Any) -> None:
+        # What we print is for people; Faust's command would make warnings of it.
+        super().__init__(app, *services, **{**kwargs, "redirect_stdouts": False})
+
+    def execute_from_commandline(self) -> NoReturn:
+        """Check port and broker first: a plain line and exit code 1 when they can't be had."""
+        try:
+            if self.app.conf.web_enabled:
+                _check_port(self.app.conf.web_bind, self.app.conf.web_port)
+            if self.app.before_start is not None:
+                self.loop.run_until_complete(self.app.before_start())
+        except StartError as exc:
+            print(f"error: {exc}", file=sys.stderr)
+            raise SystemExit(1) from None
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        super().execute_from_commandline()
+
+    def _schedule_shutdown(self, signal: signals.Signals) -> None:
+        if self._signal_stop_time and self.app.hurry is not None:
+            self.app.hurry()  # a second signal: don't wait for running attempts
+        super()._schedule_shutdown(signal)
+
+    def _on_sigint(self) -> None:
+        self._flag_as_shutdown_by_signal()  # without mode's "-INT- -INT-" on the terminal
+        self._schedule_shutdown(signals.SIGINT)
+
+
+def _check_port(bind: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((bind, port))
+    except OSError as exc:
+        raise StartError(
+            f"HTTP can't listen on {bind}:{port} ({exc.strerror or exc}): choose another port "
+            "with -p or JOBS_PORT, or another address with JOBS_BIND"
+        ) from None
+
+
+__all__ = ["JobsWorker", "StartError"]
