@@ -70,10 +70,10 @@ retries.runner = runner
 intake = Intake(table, runner, dead, HANDLERS, settings.max_row_bytes)
 
 # From the topics: each feed gives its records once, in order, with none left out.
-jobs = Feed(names.jobs, reader, table.served, intake.handle)
+jobs = Feed(names.jobs, reader, table.served, intake.handle, app.position)
 cancels = Cancels(table, runner, reader, writer, (names.jobs, names.cancel), jobs.places)
-reruns = Feed(names.retry, reader, table.served, retries.handle)
-stops = Feed(names.cancel, reader, table.served, cancels.handle)
+reruns = Feed(names.retry, reader, table.served, retries.handle, app.position)
+stops = Feed(names.cancel, reader, table.served, cancels.handle, app.position)
 streams.attach(app, {"jobs": jobs, "retries": reruns, "cancels": stops})
 
 # From start to stop, and through rebalances.

@@ -9,6 +9,7 @@ import msgspec
 
 from agents.runner import Runner
 from jobs import state
+from jobs.codec import decode_as
 from jobs.errors import InvalidId
 from jobs.model import JobId
 from log.reader import LogReader, Record
@@ -26,6 +27,9 @@ class CancelRecord(msgspec.Struct, frozen=True):
     id: str
     who: str = "somebody"
     why: str = ""
+
+
+_DECODER = msgspec.json.Decoder(CancelRecord)
 
 
 class Cancels:
@@ -66,7 +70,7 @@ class Cancels:
         """
         for record in records:
             try:
-                asked = msgspec.json.decode(record.value or b"", type=CancelRecord)
+                asked = decode_as(_DECODER, record.value)
                 job_id = JobId.parse(asked.id)
             except (msgspec.DecodeError, InvalidId) as exc:
                 logger.warning(

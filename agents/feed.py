@@ -39,21 +39,31 @@ class Feed:
     """
 
     def __init__(
-        self, topic: str, reader: LogReader, served: Mapping[int, Partition], handle: Handle
+        self,
+        topic: str,
+        reader: LogReader,
+        served: Mapping[int, Partition],
+        handle: Handle,
+        position: Callable[[str, int], int | None],
     ) -> None:
+        """``position``: the next offset of a topic's partition that Faust is going to deliver,
+        if it can be told."""
         self.topic = topic
         self.places: dict[int, int] = {}
         self.gaps = 0  # records that were never delivered and were read from the log instead
         self._reader = reader
         self._served = served
         self._handle = handle
+        self._position = position
         self._inbox: dict[int, deque[Record]] = {}
         self._waiting = 0
         self._room = asyncio.Event()
         self._room.set()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._suspects: dict[int, int] = {}
+        self._counted: dict[int, int] = {}  # the place up to which gaps have been counted
         self._held_up = False  # whether delivery had to wait for us since the last look
+        self._last_look: dict[int, int] = {}  # the places then
 
     async def offer(self, partition: int, record: Record) -> None:
         """Take a delivered record in; waits while too many are waiting."""
@@ -74,6 +84,10 @@ class Feed:
         """A partition is no longer ours."""
         self.places.pop(partition, None)
         self._suspects.pop(partition, None)
+        self._counted.pop(partition, None)
+        self._waiting -= len(self._inbox.pop(partition, ()))
+        if self._waiting < INBOX:
+            self._room.set()
         task = self._tasks.pop(partition, None)
         if task is not None:
             task.cancel()
@@ -88,10 +102,12 @@ class Feed:
     async def audit(self) -> None:
         """Look for records that exist and were not delivered, since the last look or before.
 
-        Two looks are needed: a record that is there at both, while nothing moved, is one that
-        Faust will not deliver. Partitions that are at work are passed over, and all while we
-        hold delivery up ourselves.
+        Two looks are needed: a record that is there at both, while its partition's place didn't
+        move, was dropped if Faust's position is beyond it, or if the whole feed stands still.
+        (Faust delivers one partition after another; some wait while others are busy.)
+        Partitions that are at work are passed over, and all while we hold delivery up ourselves.
         """
+        still, self._last_look = self._last_look == self.places, dict(self.places)
         held_up, self._held_up = self._held_up, not self._room.is_set()
         if held_up or self._held_up:
             self._suspects.clear()
@@ -103,14 +119,17 @@ class Feed:
         ]
         if not quiet:
             return
+        asked = {p: self.places[p] for p in quiet}
         ends = await self._reader.ends(self.topic, quiet)
         for p, end in ends.items():
             place = self.places.get(p)
-            if place is None or p in self._tasks:
-                continue
+            if place is None or place != asked[p] or p in self._tasks:
+                continue  # it has moved, or gone, while we asked
             if end < place:
                 await self._made_again(p, place, end)
             elif end > place and self._suspects.get(p) == place:
+                if not still and (self._position(self.topic, p) or 0) <= place:
+                    continue  # it isn't its turn yet
                 self._tasks[p] = asyncio.create_task(self._fill_tail(p, place, end))
             elif end > place:
                 self._suspects[p] = place
@@ -138,12 +157,17 @@ class Feed:
 
     async def _fill_tail(self, p: int, place: int, end: int) -> None:
         try:
-            missing = await self._reader.read(self.topic, p, place, end)
-            if missing:
-                self._count(p, missing, "at the end of")
-                await self._advance(p, missing)
-            elif self.places.get(p) == place:
-                self.places[p] = end  # markers only
+            while place < end:
+                stop = min(end, place + BATCH)
+                missing = await self._reader.read(self.topic, p, place, stop)
+                if missing:
+                    self._count(p, missing, "at the end of")
+                    await self._advance(p, missing)
+                    if self.places.get(p, 0) <= place:
+                        return  # lost meanwhile
+                elif self.places.get(p) == place:
+                    self.places[p] = stop  # markers only
+                place = stop
         except KafkaError as exc:
             logger.warning("%s-%d can't be audited now: %r", self.topic, p, exc)
         finally:
@@ -191,6 +215,9 @@ class Feed:
         return todo
 
     def _count(self, p: int, missing: Sequence[Record], where: str) -> None:
+        if missing[-1].offset < self._counted.get(p, 0):
+            return  # tried again
+        self._counted[p] = missing[-1].offset + 1
         self.gaps += len(missing)
         logger.warning(
             "%d records %s %s-%d (from offset %d) were not delivered; read from the log instead",
@@ -212,4 +239,5 @@ class Feed:
             place,
             start,
         )
-        self.places[p] = start
+        if self.places.get(p) == place:
+            self.places[p] = start

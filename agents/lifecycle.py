@@ -108,8 +108,8 @@ class Lifecycle:
         first = not self._resume.assigned
         await self._resume.on_assigned()
         if first:
-            s = self._settings
-            print(f"ready: http://{s.bind}:{s.port}/job  Kafka: {s.kafka}", flush=True)
+            url = self._settings.url
+            print(f"ready: {url}/ (page), {url}/job (endpoints); Ctrl-C stops it", flush=True)
 
     async def _commit(self) -> None:
         if not self._app.rebalancing and not self._resume.recovering:

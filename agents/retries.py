@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from agents.runner import Runner
+from jobs.codec import decode_as
 from jobs.errors import InvalidId
 from jobs.model import JobId
 from log.reader import Record
@@ -27,6 +28,9 @@ class RerunRecord(msgspec.Struct, frozen=True):
 
     id: str
     attempt: int
+
+
+_DECODER = msgspec.json.Decoder(RerunRecord)
 
 
 class Retries:
@@ -52,7 +56,7 @@ class Retries:
             raise RuntimeError("Retries.runner is not set")
         for record in records:
             try:
-                asked = msgspec.json.decode(record.value or b"", type=RerunRecord)
+                asked = decode_as(_DECODER, record.value)
                 job_id = JobId.parse(asked.id)
             except (msgspec.DecodeError, InvalidId) as exc:
                 logger.warning(

@@ -321,7 +321,7 @@ class Runner:
             case Returned(value):
                 return self._returned(row, value, now)
             case Failed(error):
-                return self._failed(row, f"{type(error).__name__}: {error}", now)
+                return self._failed(row, _told(error), now)
             case TimedOut(timeout_s):
                 limit = format_duration(round(timeout_s * NS_PER_S))
                 return self._failed(row, f"timed out after {limit}", now)
@@ -356,3 +356,11 @@ class Runner:
         self._room.set()
         if not task.cancelled() and task.exception() is not None:
             logger.error("a job's step raised; please report this", exc_info=task.exception())
+
+
+def _told(error: BaseException) -> str:
+    """An exception as a line; its own ``__str__`` is a handler's code and may raise, too."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__} (it can't be shown: its __str__ raises)"

@@ -93,12 +93,9 @@ class Attempt:
             self._task = loop.create_task(_guarded(function), name=self.name)
             self._task.add_done_callback(self._ended)
             limit = loop.call_later(timeout_s, self.stop, TimedOut(timeout_s))
-            try:
-                # Shielded: whoever waits may go, the outcome stays the attempt's own.
-                return await asyncio.shield(self._outcome)
-            finally:
-                limit.cancel()
-        return self._outcome.result()
+            self._task.add_done_callback(lambda _: limit.cancel())
+        # Shielded: whoever waits may go; outcome and limit stay the attempt's own.
+        return await asyncio.shield(self._outcome)
 
     async def over(self) -> None:
         """Wait until the handler's code runs no more; only then is its slot free."""

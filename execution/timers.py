@@ -68,9 +68,11 @@ class DueTimer(Generic[K]):
     def _ring(self) -> None:
         self._alarm = None
         now = self._now_ms()
-        while self._heap and self._heap[0][0] <= now:
-            at, _, key = heapq.heappop(self._heap)
-            if self._times.get(key) == at:  # else: forgotten, or set anew
-                del self._times[key]
-                self._due(key)
-        self._arm()
+        try:
+            while self._heap and self._heap[0][0] <= now:
+                at, _, key = heapq.heappop(self._heap)
+                if self._times.get(key) == at:  # else: forgotten, or set anew
+                    del self._times[key]
+                    self._due(key)
+        finally:
+            self._arm()

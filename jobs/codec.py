@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -16,6 +16,8 @@ MAX_TTL = 100  # reruns; the wire's rule
 MAX_TIMEOUT_NS = 7 * 86_400 * NS_PER_S  # an attempt that takes a week is a mistake in the unit
 MAX_DELAY_NS = 366 * 86_400 * NS_PER_S
 MAX_DEPTH = 200  # levels of nesting in data or a result; readers everywhere recurse
+
+T = TypeVar("T")
 
 _NULL = msgspec.Raw(b"null")
 _EMPTY = JobRequest(data=_NULL)
@@ -100,8 +102,17 @@ def decode_row(value: bytes) -> Job:
     Raises:
         msgspec.DecodeError: the bytes are no row (another program wrote them).
     """
+    return decode_as(_row, value)
+
+
+def decode_as(decoder: msgspec.json.Decoder[T], value: bytes | None) -> T:
+    """Read a record of one kind; no value is a wrong one.
+
+    Raises:
+        msgspec.DecodeError: whatever is wrong with it.
+    """
     try:
-        return _row.decode(value)
+        return decoder.decode(value or b"")
     except (UnicodeDecodeError, RecursionError) as exc:  # msgspec lets these two through
         raise msgspec.DecodeError(str(exc)) from None
 

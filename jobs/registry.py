@@ -80,9 +80,13 @@ def handler(
 
     Raises:
         InvalidDuration: ``timeout`` can't be read.
-        ValueError: the name is taken.
+        ValueError: the name is taken, or an option makes no sense.
     """
     timeout_ns = None if timeout is None else parse_duration(timeout)
+    if timeout_ns is not None and timeout_ns <= 0:
+        raise ValueError(f"handler {name!r}: timeout must be more than 0, not {timeout!r}")
+    if reruns is not None and reruns < 0:
+        raise ValueError(f"handler {name!r}: reruns must be at least 0, not {reruns}")
 
     def register(function: Function) -> Function:
         HANDLERS.add(Handler(name, function, timeout_ns, reruns))

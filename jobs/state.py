@@ -214,7 +214,7 @@ def _start_time(request: JobRequest, submitted_at: int) -> int | None:
     if request.delay_ns is not None:
         return submitted_at + request.delay_ns // NS_PER_MS
     if request.run_at is not None:
-        return int(request.run_at.timestamp() * 1000)
+        return round(request.run_at.timestamp() * 1000)  # int() would be 1 ms early at times
     return None
 
 

@@ -38,6 +38,7 @@ _EARLIEST = -2  # ListOffsets' name for the first offset that is still there
 _LATEST = -1  # … and for the end, which one broker reports too small
 _READ_UNCOMMITTED = 0  # as Faust's consumer reads
 _RETRY_S = 0.2
+_LONG_WAIT_MS = 500
 _MOVED = (NotLeaderForPartitionError, LeaderNotAvailableError, UnknownTopicOrPartitionError)
 
 
@@ -149,7 +150,7 @@ class LogReader:
         return first if first is not None and first.offset == offset else None
 
     async def _fetch_once(
-        self, topic: str, starts: Mapping[int, int], *, limit: int | None
+        self, topic: str, starts: Mapping[int, int], *, limit: int | None, wait_ms: int = 1
     ) -> dict[int, Slice]:
         client = await self._connected(topic)
         max_bytes = 1 if limit == 1 else self._fetch_bytes  # a broker sends one batch at least
@@ -160,7 +161,7 @@ class LogReader:
         late: list[int] = []
         for node, partitions in by_leader.items():
             request = FetchRequest(
-                1,  # ms: a fetch that finds nothing is answered, not held
+                wait_ms,  # short: a fetch that finds nothing is answered, not held
                 1,
                 50 * 1024 * 1024,
                 _READ_UNCOMMITTED,
@@ -179,9 +180,14 @@ class LogReader:
                         found[p] = _slice(starts[p], end, rest[-1], limit)
         for p in late:
             found[p] = await self._out_of_range(topic, p, starts[p], limit)
-        missing = starts.keys() - found.keys()
-        if missing:  # a broker may leave out what it has no time for; never take it for an end
-            raise LeaderNotAvailableError(f"no answer for {topic} {sorted(missing)}")
+        # An answer with nothing, or none, though the log goes on: the broker had no time to look
+        # (Tansu does so within a short wait). It is never taken for an end.
+        open_ = [p for p in starts if p not in found or (starts[p] == found[p].next < found[p].end)]
+        if open_ and wait_ms < _LONG_WAIT_MS:
+            again = {p: starts[p] for p in open_}
+            found |= await self._fetch_once(topic, again, limit=limit, wait_ms=_LONG_WAIT_MS)
+        elif open_:
+            raise LeaderNotAvailableError(f"no answer for {topic} {open_}")
         return found
 
     async def _out_of_range(self, topic: str, p: int, place: int, limit: int | None) -> Slice:

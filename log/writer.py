@@ -61,4 +61,4 @@ class LogWriter:
         except TimeoutError:
             raise NotWritten(f"Kafka didn't acknowledge in {limit_s:g}s ({topic})") from None
         except KafkaError as exc:
-            raise NotWritten(f"Kafka refused a record of {topic}: {exc!r}") from None
+            raise NotWritten(f"Kafka refused a record of {topic}: {exc!r}") from exc

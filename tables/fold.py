@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 OWNER_KEY = b"owner"
 SWEPT_KEY = b"swept"
 FENCE_HEADER = "fence"
+_OURS = (OWNER_KEY, SWEPT_KEY)
 
 
 class Fence(NamedTuple):
@@ -72,8 +73,8 @@ def row_key(job_id: JobId) -> bytes:
 class Fold:
     """The state of one partition after its records so far.
 
-    ``rows`` holds undecoded rows by offset. ``stale`` are offsets whose last record in the
-    log is void, so that compaction would keep the wrong one: their owner writes them again.
+    ``rows`` holds undecoded rows by offset. ``stale`` are keys whose last record in the log
+    is void, so that compaction would keep the wrong one: the owner writes them again.
     ``next`` is where to read on.
     """
 
@@ -81,7 +82,7 @@ class Fold:
     fence: Fence = NOBODY
     released: bool = False
     rows: dict[int, bytes] = field(default_factory=dict)
-    stale: set[int] = field(default_factory=set)
+    stale: set[bytes] = field(default_factory=set)
     swept: Swept = field(default_factory=Swept)
     next: int = 0
 
@@ -89,8 +90,8 @@ class Fold:
         """Take in the next record of the log."""
         key, value = record.key, record.value
         fence = _fence(record)
-        offset = _offset(key, self.partition)
-        if fence is None or (offset is None and key not in (OWNER_KEY, SWEPT_KEY)):
+        offset = row_offset(key, self.partition)
+        if fence is None or key is None or (offset is None and key not in _OURS):
             logger.warning(
                 "partition %d: record %d of the changelog was not written by a worker; ignored",
                 self.partition,
@@ -99,17 +100,16 @@ class Fold:
             return
         if fence != self.fence:
             if fence.number <= self.fence.number:  # void
-                if offset is not None:
-                    self.stale.add(offset)
+                self.stale.add(key)
                 return
             # Mostly at its ownership record; at a row if that has been compacted away.
             self.fence, self.released = fence, False
+        self.stale.discard(key)
         if key == OWNER_KEY:
             self.released = _read(Ownership, value, Ownership("")).released
         elif key == SWEPT_KEY:
             self.swept = _read(Swept, value, self.swept)
         elif offset is not None:
-            self.stale.discard(offset)
             if value is None:
                 self.rows.pop(offset, None)
             else:
@@ -125,7 +125,8 @@ def _fence(record: Record) -> Fence | None:
     return None
 
 
-def _offset(key: bytes | None, partition: int) -> int | None:
+def row_offset(key: bytes | None, partition: int) -> int | None:
+    """The offset of the job whose row has this key; ``None``: it is no row of the partition."""
     first, _, offset = (key or b"").partition(b"-")
     if first == b"%d" % partition and offset.isdigit() and len(offset) < 20:
         return int(offset)

@@ -58,6 +58,8 @@ class Rows(Mapping[str, Job]):
 class JobStore(memory.Store[str, Job]):
     """The table's store as Faust sees it: a view of the rows."""
 
+    logger = logging.getLogger("faust.stores.jobs")  # its comings and goings are Faust's talk
+
     def __init__(self, url: URL, app: AppT, table: JobTable, **kwargs: Any) -> None:
         super().__init__(url, app, table, **kwargs)
         self.data = Rows(table.served)  # type: ignore[assignment] # read-only on purpose
@@ -70,6 +72,7 @@ class JobTable(Table[str, Job]):
     by ``write``; item assignment would go through Faust's single-message buffer.
     """
 
+    logger = logging.getLogger("faust.tables.jobs")
     app: JobsApp
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

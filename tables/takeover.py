@@ -24,10 +24,10 @@ from dataclasses import dataclass
 import msgspec
 
 from jobs.codec import decode_row, encode_row
-from jobs.model import Job, JobId
+from jobs.model import Job
 from log.reader import LogReader
 from log.writer import Entry, LogWriter
-from tables.fold import OWNER_KEY, Fence, Fold, Ownership, row_key
+from tables.fold import OWNER_KEY, SWEPT_KEY, Fence, Fold, Ownership, row_offset
 from tables.partition import Partition
 
 logger = logging.getLogger(__name__)
@@ -174,22 +174,28 @@ class Takeover:
                     fold.apply(record)
                 fold.next = part.next
 
-    async def _rewrite(self, part: Partition, offsets: Iterable[int]) -> None:
-        """Write rows once more behind void ones, as they stand."""
-        entries = []
-        for offset in offsets:
-            row = part.head(offset)
-            value = None if row is None else encode_row(row)
-            key = row_key(JobId(part.number, offset))
-            entries.append(Entry(part.number, key, value, part.fence.headers()))
+    async def _rewrite(self, part: Partition, keys: Iterable[bytes]) -> None:
+        """Write once more, behind void records, what stands under these keys."""
+        entries = [self._as_it_stands(part, key) for key in keys]
         if entries:
             logger.warning(
-                "partition %d: %d rows of a former owner are void; written again as they stood",
+                "partition %d: %d records of a former owner are void; what stands is written again",
                 part.number,
                 len(entries),
             )
             for meta in await self._writer.write(self._changelog, entries):
                 part.cursor = max(part.cursor, meta.offset + 1)
+
+    def _as_it_stands(self, part: Partition, key: bytes) -> Entry:
+        if key == OWNER_KEY:
+            return self._ownership(part.number, part.fence)
+        value: bytes | None
+        if key == SWEPT_KEY:
+            value = msgspec.json.encode(part.swept)
+        else:
+            row = part.head(row_offset(key, part.number) or 0)
+            value = None if row is None else encode_row(row)
+        return Entry(part.number, key, value, part.fence.headers())
 
     def _ownership(self, number: int, fence: Fence, released: bool = False) -> Entry:
         value = msgspec.json.encode(Ownership(self._me.worker, released))

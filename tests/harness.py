@@ -18,7 +18,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -151,7 +151,7 @@ class Cluster:
 
     def produce(
         self,
-        values: list[bytes | None],
+        values: Sequence[bytes | None],
         *,
         topic: str | None = None,
         key: bytes | None = None,
@@ -284,6 +284,12 @@ class WorkerProcess:
             until(ready, within_s, "worker ready")
         except AssertionError as exc:
             raise AssertionError(f"{exc}\n{self.tail()}") from None
+
+    def answers(self) -> bool:
+        """Whether its HTTP server is up; it is, before any partition is its own."""
+        with contextlib.suppress(OSError):
+            return self.get("/healthz").status == 200
+        return False
 
     def get(self, path: str, **kwargs: Any) -> Answer:
         """GET a path of this worker."""

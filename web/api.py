@@ -60,7 +60,7 @@ class SubmitJob(JobsView):
             entry = Entry(partition, None, value)
             (meta,) = await parts.writer.write(parts.names.jobs, [entry], timeout_s=WRITE_S)
         except NotWritten as exc:
-            if isinstance(exc.__context__, MessageSizeTooLargeError):
+            if isinstance(exc.__cause__, MessageSizeTooLargeError):
                 raise TooLarge(
                     f"topic {parts.names.jobs} takes no record of {len(value)} bytes: raise its "
                     "max.message.bytes, or lower JOBS_MAX_BODY"

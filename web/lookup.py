@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
-from aiokafka.errors import KafkaError
 
 from jobs import state
 from jobs.codec import decode_record
@@ -17,6 +14,7 @@ from tables.partition import Partition
 from web.owner import Owners
 from web.parts import Parts
 from web.problems import BadRequest, NotFound, Unavailable
+from web.reading import NotRead, record
 
 READ_S = 5.0
 
@@ -61,20 +59,20 @@ class Lookup:
         job = self._row(job_id)
         if job is not None:
             return job
-        record = await self._record(job_id)
+        found = await self._record(job_id)
         # Intake may have read it while we asked; rows are visible before the place moves on.
         job = self._row(job_id)
         if job is not None:
             return job
-        if record is None:
+        if found is None:
             raise NotFound(
                 f"job {job_id} doesn't exist: there is no record at offset {job_id.offset} of "
                 f"{self._topic}, partition {job_id.partition}",
                 id=str(job_id),
             )
-        if swept(self._part(job_id), record):
+        if swept(self._part(job_id), found):
             raise _gone(job_id)
-        return unread_row(record)
+        return unread_row(found)
 
     def seen(self, job_id: JobId) -> Job | None:
         """The row that readers see, if this worker (still) serves it."""
@@ -101,35 +99,32 @@ class Lookup:
 
     async def _record(self, job_id: JobId) -> Record | None:
         try:
-            async with asyncio.timeout(READ_S):
-                return await self._reader.record(self._topic, *job_id)
-        except (TimeoutError, KafkaError) as exc:
-            raise Unavailable(
-                f"Kafka can't be read ({type(exc).__name__}); try again", id=str(job_id)
-            ) from None
+            return await record(self._reader, self._topic, *job_id, READ_S)
+        except NotRead as exc:
+            raise Unavailable(f"{exc}; try again", id=str(job_id)) from None
 
 
-def swept(part: Partition, record: Record) -> bool:
+def swept(part: Partition, found: Record) -> bool:
     """Whether a record with no row has had one that is removed, so that intake will skip it
     (a crash may leave the committed place behind what was handled)."""
-    return record.offset < part.swept.next and record.timestamp <= part.swept.at
+    return found.offset < part.swept.next and found.timestamp <= part.swept.at
 
 
-def unread_row(record: Record) -> Job:
+def unread_row(found: Record) -> Job:
     """The row that intake is going to make of a record, as far as it can be told before.
 
     One that can't be read is waiting like the others: it fails when intake comes to it.
     """
-    request = decode_record(record.key, record.value)
+    request = decode_record(found.key, found.value)
     if isinstance(request, Malformed):
         empty = JobRequest(data=msgspec.Raw(b"null"))
-        return state.admit(empty, handler="", submitted_at=record.timestamp)
+        return state.admit(empty, handler="", submitted_at=found.timestamp)
     name = request.handler or DEFAULT_HANDLER
     handler = HANDLERS.get(name)
     return state.admit(
         request,
         handler=name,
-        submitted_at=record.timestamp,
+        submitted_at=found.timestamp,
         ttl=None if handler is None else handler.reruns,
     )
 

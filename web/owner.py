@@ -21,7 +21,8 @@ FORWARDED = "X-Jobs-Forwarded"
 USER = "X-Jobs-User"
 
 CONNECT_S = 2.0
-TOTAL_S = 15.0  # a cancel may read, write and wait: 11 s in all
+GET_S = 7.0  # reading the log takes 5 s at most
+POST_S = 14.0  # a cancel reads, writes and waits: 11 s at most
 
 # Those of the connection (RFC 9110, 7.6.1), and those that are written anew. Bodies come to us
 # decoded, so their encoding isn't passed on.
@@ -133,13 +134,15 @@ class Peers:
         headers.append((FORWARDED, "1"))
         if USER not in request.headers and request.remote:
             headers.append((USER, request.remote))  # the owner sees only our address
+        get = request.method in ("GET", "HEAD")
         async with self._client().request(
             # The answer to HEAD is that to GET; our own server leaves its body out.
-            "GET" if request.method == "HEAD" else request.method,
+            "GET" if get else request.method,
             _target(url, request),
             headers=headers,
             data=await request.read() or None,
             allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=GET_S if get else POST_S, sock_connect=CONNECT_S),
         ) as reply:
             body = await reply.read()
             response = web.Response(status=reply.status, body=body)
@@ -153,7 +156,6 @@ class Peers:
         # Made here since it belongs to the loop that runs, which attach() doesn't know.
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S),
                 connector=aiohttp.TCPConnector(limit=0),  # as many as there are requests
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-from aiokafka.errors import KafkaError
 
 from jobs.model import Job, JobId, Status
 from log.reader import Slice
@@ -16,6 +13,7 @@ from web.listing import Missing, Page, Query
 from web.lookup import swept, unread_row
 from web.owner import Owners
 from web.parts import Parts
+from web.reading import NotRead, fetch
 
 SCAN_ROWS = 20_000  # looked at in one request; more would hold the event loop up
 READ_S = 1.0  # for one step of reading; a worker that asks us waits 3 s in all
@@ -125,8 +123,6 @@ class Scanner:
             return False
         step = steps[part.number]
         all_read = step.next >= step.end
-        if not all_read and step.next <= start:
-            return False
         # From here on nothing is awaited: what has become a row meanwhile is seen as one.
         records = {record.offset: record for record in step.records}
         place = self._places.get(part.number, start)
@@ -144,9 +140,8 @@ class Scanner:
 
     async def _fetch(self, starts: Mapping[int, int], limit: int) -> dict[int, Slice] | None:
         try:
-            async with asyncio.timeout(READ_S):
-                return await self._reader.fetch(self._topic, starts, limit=limit)
-        except (TimeoutError, KafkaError):
+            return await fetch(self._reader, self._topic, starts, limit, READ_S)
+        except NotRead:
             return None
 
 

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerClosed
 from faust.exceptions import NotReady
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 from faust.types.transports import TransportT
 
 from worker.recovery import JobsTableManager
@@ -66,6 +67,10 @@ class JobsApp(faust.App):
         if not heartbeat_at or self.rebalancing:
             return False
         return bool(time.monotonic() - heartbeat_at > self.conf.broker_session_timeout)
+
+    def position(self, topic: str, partition: int) -> int | None:
+        """The next offset that the consumer is going to deliver, if that can be told."""
+        return cast(JobsConsumer, self.consumer).next_offset(TP(topic, partition))
 
     def log_producer(self) -> AIOKafkaProducer:
         """The producer itself, past Faust's buffer of single messages.

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,10 +31,18 @@ def flags(argv: Sequence[str]) -> dict[str, str]:
     for flag, name, text in _FLAGS:
         long = {"-kh": ["--kafka-host"]}.get(flag, [])
         parser.add_argument(flag, *long, dest=name, help=text, metavar="VALUE")
+    known = {option for action in parser._actions for option in action.option_strings}
+    for arg in argv:  # argparse would take -k for -kh, and -twrk5 for -t wrk5
+        if arg.startswith("-") and not arg[1:].isdigit() and arg.partition("=")[0] not in known:
+            parser.error(f"unrecognized arguments: {arg}")
     found = {name: value for name, value in vars(parser.parse_args(argv)).items() if value}
     if re.fullmatch(r"\d{1,15}", found.get("JOBS_TIMEOUT", ""), re.ASCII):
         found["JOBS_TIMEOUT"] += "ms"
     return found
+
+
+def _loop() -> list[str]:
+    return ["--loop", "uvloop"] if find_spec("uvloop") else []  # there is none for Windows
 
 
 def run_with_flags(app_file: str) -> NoReturn:
@@ -47,6 +56,17 @@ def run_with_flags(app_file: str) -> NoReturn:
     environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, (str(folder), environ.get("PYTHONPATH", "")))
     )
-    faust = [sys.executable, "-m", "faust", "-A", "app", "--quiet", "worker", "-l", "info"]
+    faust = [
+        sys.executable,
+        "-m",
+        "faust",
+        "-A",
+        "app",
+        "--quiet",
+        *_loop(),
+        "worker",
+        "-l",
+        "info",
+    ]
     sys.stdout.flush()
     os.execve(sys.executable, faust, environ)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -46,6 +47,12 @@ class JobsConsumerThread(driver.AIOKafkaConsumerThread):
 
         coordinator._do_heartbeat = noted
 
+    def next_offset(self, tp: TP) -> int | None:
+        """The next offset that is delivered; ``None`` while it isn't known."""
+        assignment = self._ensure_consumer()._subscription.subscription.assignment
+        state = assignment.state_value(driver.ensure_aiokafka_TP(tp)) if assignment else None
+        return None if state is None else state._position
+
     async def committed(self, tps: list[TP]) -> dict[TP, int | None]:
         """The group's committed place of each partition; ``None`` where there is none."""
         consumer = self._ensure_consumer()
@@ -75,6 +82,13 @@ class JobsConsumer(driver.Consumer):
     async def committed(self, tps: list[TP]) -> dict[TP, int | None]:
         """The group's committed place of each partition; ``None`` where there is none."""
         return await self._thread.committed(tps)
+
+    def next_offset(self, tp: TP) -> int | None:
+        """The next offset that is delivered; ``None`` while it isn't known."""
+        try:
+            return self._thread.next_offset(tp)
+        except (AttributeError, ConsumerNotStarted):  # between two subscriptions
+            return None
 
     async def commit_places(self, places: Mapping[TP, int]) -> bool:
         """Commit for each partition the next place to read. False: the group rebalances."""

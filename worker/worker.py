@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal as signals
 import socket
 import sys
@@ -41,6 +42,13 @@ class JobsWorker(faust.worker.Worker):
         except KeyboardInterrupt:
             raise SystemExit(130) from None
         super().execute_from_commandline()
+
+    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
+        """Keep the libraries' running commentary for ``-l debug``: at info they print pages."""
+        super().on_setup_root_logger(logger, level)
+        if level >= logging.INFO:
+            for name in ("aiokafka", "faust", "mode", "worker"):  # services log as their module
+                logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
     def _schedule_shutdown(self, signal: signals.Signals) -> None:
         if self._signal_stop_time and self.app.hurry is not None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-
 import sys
 
 import pytest
 
-from tests.harness import ROOT, Cluster, WorkerProcess, until
+from tests.harness import Cluster, WorkerProcess, until
 
 pytestmark = [pytest.mark.processes]
 ECHO = b'{"handler": "echo"}'
@@ -23,7 +22,7 @@ def test_sixty_cycles_of_start_and_stop_lose_none(cluster: Cluster, part: int) -
     for _ in range(20):
         ids += cluster.produce([ECHO] * 20)
         worker = cluster.worker(ready=False)
-        until(lambda w=worker: "Starting" in w.text(), 60, "the worker starts")  # type: ignore[misc]
+        until(worker.answers, 60, "the worker is up, and joins its group")
         ids += cluster.produce([ECHO] * 5)
         cluster.all_final(ids)
         assert worker.terminate() == 0, worker.tail()

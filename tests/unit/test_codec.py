@@ -224,7 +224,7 @@ def test_any_bytes_give_a_request_or_say_why_not(value: bytes, key: bytes | None
         assert decoded.reason
         decoded.reason.encode()
     else:
-        json.loads(decoded.data)
+        json.loads(bytes(decoded.data))
 
 
 @given(JSON, st.booleans())
@@ -320,7 +320,7 @@ def test_any_bytes_are_a_row_or_refused(value: bytes) -> None:
 
 @given(JSON)
 def test_a_result_that_is_json(value: Any) -> None:
-    assert json.loads(encode_json(value)) == value
+    assert json.loads(bytes(encode_json(value))) == value
 
 
 @pytest.mark.parametrize(

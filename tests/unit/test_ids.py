@@ -60,7 +60,7 @@ def test_a_text_is_the_one_id_of_its_job_or_refused(text: str) -> None:
     ],
 )
 def test_what_is_no_id(text: str) -> None:
-    with pytest.raises(InvalidId, match="is no job id: .* for example 3-1042"):
+    with pytest.raises(InvalidId, match=r"is no job id: .* for example 3-1042"):
         JobId.parse(text)
 
 

@@ -1,0 +1,266 @@
+"""A partition as its owner holds it."""
+
+import asyncio
+
+import pytest
+
+from jobs.model import Job, Status
+from tables.fold import Fence
+from tables.partition import Partition, PartitionLost
+
+
+def row(status: Status = Status.WAITING, finished_at: int | None = None) -> Job:
+    return Job(status=status, submitted_at=1, finished_at=finished_at)
+
+
+@pytest.fixture
+def part() -> Partition:
+    return Partition(3, Fence(1, "aaaa"))
+
+
+async def turns(count: int = 10) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class Writer:
+    """Somebody who writes until told to end."""
+
+    def __init__(self, part: Partition) -> None:
+        self.inside = False
+        self.end = asyncio.Event()
+        self.task = asyncio.create_task(self._write(part))
+
+    async def _write(self, part: Partition) -> None:
+        async with part.writing():
+            self.inside = True
+            await self.end.wait()
+        self.inside = False
+
+
+class Loner(Writer):
+    """Somebody who wants the partition for himself."""
+
+    async def _write(self, part: Partition) -> None:
+        async with part.alone():
+            self.inside = True
+            await self.end.wait()
+        self.inside = False
+
+
+# Rows
+
+
+def test_readers_see_what_is_durable_and_the_owner_what_is_sent(part: Partition) -> None:
+    first, second = row(), row(Status.EXECUTING)
+    assert part.head(5) is None
+    part.sent(5, first)
+    assert part.head(5) is first
+    assert 5 not in part.rows
+    part.sent(5, second)
+    part.durable(5, first)
+    assert part.rows[5] is first
+    assert part.head(5) is second
+    part.durable(5, second)
+    assert part.rows[5] is part.head(5) is second
+
+
+def test_a_row_that_is_being_removed_has_no_head(part: Partition) -> None:
+    part.durable(5, row())
+    part.sent(5, None)
+    assert part.head(5) is None
+    assert 5 in part.rows
+    part.durable(5, None)
+    assert part.head(5) is None
+    assert 5 not in part.rows
+    part.durable(5, None)  # and once more is no harm
+
+
+def test_an_equal_row_is_not_the_same_row(part: Partition) -> None:
+    older, newer = row(), row()
+    part.sent(5, newer)
+    part.durable(5, older)
+    assert part.head(5) is newer
+
+
+def test_final_rows_are_remembered_with_their_time(part: Partition) -> None:
+    part.durable(5, row(Status.EXECUTING))
+    part.durable(5, row(Status.DONE, 70))
+    part.durable(2, row(Status.FAILED))
+    part.durable(2, None)
+    assert list(part.ended) == [(70, 5), (0, 2)]
+
+
+def test_recovered_rows_are_in_order(part: Partition) -> None:
+    rows = [
+        (9, row(Status.DONE, 30)),
+        (1, row(Status.CANCELED, 50)),
+        (4, row()),
+        (7, row(Status.FAILED)),
+    ]
+    part.recovered(rows)
+    assert list(part.rows) == [1, 4, 7, 9]
+    assert list(part.ended) == [(0, 7), (30, 9), (50, 1)]
+
+
+# Places
+
+
+def test_a_place_left_out_is_somebody_elses(part: Partition) -> None:
+    found: list[tuple[Partition, int, int]] = []
+    part.on_foreign = lambda *args: found.append(args)
+    part.cursor = 10
+    for place in (10, 11, 14, 15, 3, 16):
+        part.seen(place)
+    assert found == [(part, 12, 14)]
+    assert part.cursor == 17
+
+
+def test_places_left_out_are_no_harm_when_nobody_listens(part: Partition) -> None:
+    part.seen(5)
+    assert part.cursor == 6
+
+
+# The lease
+
+
+def test_a_lease_ends_once(part: Partition) -> None:
+    told: list[tuple[Partition, str]] = []
+    part.on_lost = lambda *args: told.append(args)
+    part.check()
+    part.lose("a reason")
+    part.lose("another reason")
+    assert told == [(part, "a reason")]
+    assert not part.alive
+    with pytest.raises(PartitionLost, match="partition 3 is no longer ours"):
+        part.check()
+
+
+def test_a_lease_may_end_with_nobody_listening(part: Partition) -> None:
+    part.lose("a reason")
+    assert not part.alive
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_written_without_the_lease(part: Partition) -> None:
+    part.lose("a reason")
+    with pytest.raises(PartitionLost):
+        async with part.writing():
+            pytest.fail("written")
+    async with part.alone():  # which is no writing of rows, and waits for nobody
+        pass
+
+
+# Writing and being alone
+
+
+@pytest.mark.asyncio
+async def test_many_write_together(part: Partition) -> None:
+    writers = [Writer(part) for _ in range(3)]
+    await turns()
+    assert all(writer.inside for writer in writers)
+    for writer in writers:
+        writer.end.set()
+    await asyncio.gather(*(writer.task for writer in writers))
+
+
+@pytest.mark.asyncio
+async def test_alone_waits_for_all_writers_and_new_ones_wait_for_it(part: Partition) -> None:
+    first, second = Writer(part), Writer(part)
+    await turns()
+    loner = Loner(part)
+    await turns()
+    late = Writer(part)
+    await turns()
+    assert (loner.inside, late.inside) == (False, False)
+    first.end.set()
+    await turns()
+    assert (loner.inside, late.inside) == (False, False)
+    second.end.set()
+    await turns()
+    assert (loner.inside, late.inside) == (True, False)
+    loner.end.set()
+    await turns()
+    assert (loner.inside, late.inside) == (False, True)
+    late.end.set()
+    await late.task
+
+
+@pytest.mark.asyncio
+async def test_two_are_never_alone_together(part: Partition) -> None:
+    loners = [Loner(part), Loner(part), Loner(part)]
+    for loner in loners:
+        await turns()
+        assert [each.inside for each in loners] == [each is loner for each in loners]
+        loner.end.set()
+        await loner.task
+
+
+@pytest.mark.asyncio
+async def test_a_writer_gets_its_turn_between_two_who_want_to_be_alone(part: Partition) -> None:
+    first, second = Loner(part), Loner(part)
+    await turns()
+    writer = Writer(part)
+    first.end.set()
+    await turns()
+    assert (second.inside, writer.inside) == (False, True)
+    writer.end.set()
+    await turns()
+    assert (second.inside, writer.inside) == (True, False)
+    second.end.set()
+    await second.task
+
+
+@pytest.mark.asyncio
+async def test_who_waited_for_the_partition_is_told_that_it_is_lost(part: Partition) -> None:
+    loner = Loner(part)
+    await turns()
+    late = Writer(part)
+    await turns()
+    part.lose("a reason")
+    loner.end.set()
+    with pytest.raises(PartitionLost):
+        await late.task
+    assert not late.inside
+
+
+@pytest.mark.asyncio
+async def test_an_error_inside_lets_the_others_go_on(part: Partition) -> None:
+    with pytest.raises(ValueError, match="boom"):
+        async with part.writing():
+            raise ValueError("boom")
+    with pytest.raises(ValueError, match="boom"):
+        async with part.alone():
+            raise ValueError("boom")
+    async with part.writing():
+        pass
+
+
+@pytest.mark.asyncio
+async def test_one_who_gives_up_waiting_to_be_alone_lets_writers_go_on(part: Partition) -> None:
+    writer = Writer(part)
+    await turns()
+    loner = Loner(part)
+    await turns()
+    loner.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loner.task
+    late = Writer(part)
+    await turns()
+    assert late.inside
+    for each in (writer, late):
+        each.end.set()
+        await each.task
+
+
+@pytest.mark.asyncio
+async def test_one_who_gives_up_writing_is_not_waited_for(part: Partition) -> None:
+    writer = Writer(part)
+    await turns()
+    loner = Loner(part)
+    await turns()
+    writer.task.cancel()
+    await turns()
+    assert loner.inside
+    loner.end.set()
+    await loner.task

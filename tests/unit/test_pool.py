@@ -1,0 +1,164 @@
+"""Slots: order, lanes, and what is taken out again."""
+
+import asyncio
+
+import pytest
+
+from execution.pool import Pool
+
+pytestmark = pytest.mark.asyncio
+
+
+class Work:
+    """Work that goes on until it is told to end; remembers what was begun."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.running: dict[int, asyncio.Future[None]] = {}
+
+    async def __call__(self, key: int) -> None:
+        assert key not in self.running
+        self.begun.append(key)
+        self.running[key] = asyncio.get_running_loop().create_future()
+        try:
+            await self.running[key]
+        finally:
+            del self.running[key]
+
+    async def end(self, key: int, error: BaseException | None = None) -> None:
+        if error is None:
+            self.running[key].set_result(None)
+        else:
+            self.running[key].set_exception(error)
+        await turns()
+
+    async def end_all(self, pool: Pool[int]) -> None:
+        while self.running:
+            await self.end(next(iter(self.running)))
+        await pool.idle()
+
+
+async def turns(count: int = 10) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def filled(first: int, reruns: int, keys: range, *, rerun: bool) -> tuple[Pool[int], Work]:
+    work = Work()
+    pool = Pool(first, reruns, work)
+    for key in keys:
+        assert pool.add(key, rerun=rerun)
+    await turns()
+    return pool, work
+
+
+@pytest.mark.parametrize("rerun", [False, True])
+async def test_keys_run_in_order_in_the_slots_there_are(rerun: bool) -> None:
+    pool, work = await filled(2, 2, range(6), rerun=rerun)
+    assert work.begun == [0, 1]
+    assert pool.waiting() == [2, 3, 4, 5]
+    await work.end(1)
+    assert work.begun == [0, 1, 2]
+    await work.end(0)
+    await work.end(2)
+    assert work.begun == [0, 1, 2, 3, 4]
+    await work.end_all(pool)
+    assert work.begun == list(range(6))
+    assert len(pool) == 0
+    assert pool.first.free == pool.reruns.free == 2
+
+
+async def test_neither_lane_takes_the_others_slots() -> None:
+    pool, work = await filled(2, 1, range(5), rerun=False)
+    for key in (10, 11):
+        pool.add(key, rerun=True)
+    await turns()
+    assert sorted(work.running) == [0, 1, 10]
+    assert (pool.first.free, pool.reruns.free) == (0, 0)
+    await work.end(10)
+    assert sorted(work.running) == [0, 1, 11]
+    await work.end(0)
+    assert sorted(work.running) == [1, 2, 11]
+    assert pool.waiting() == [3, 4]
+    assert len(pool) == 5
+    await work.end_all(pool)
+
+
+@pytest.mark.parametrize("rerun", [False, True])
+async def test_a_key_is_added_once(rerun: bool) -> None:
+    pool, work = await filled(1, 1, range(2), rerun=False)
+    assert 0 in pool
+    assert 1 in pool
+    assert 2 not in pool
+    assert not pool.add(0, rerun=rerun)  # it runs
+    assert not pool.add(1, rerun=rerun)  # it is in line
+    assert len(pool) == 2
+    await work.end(0)
+    assert pool.add(0, rerun=rerun)  # it may come back
+    await work.end_all(pool)
+    assert sorted(work.begun) == [0, 0, 1]
+
+
+@pytest.mark.parametrize("rerun", [False, True])
+async def test_discarding_takes_out_of_line_and_leaves_what_runs(rerun: bool) -> None:
+    pool, work = await filled(1, 1, range(4), rerun=rerun)
+    for key in (0, 2, 99):
+        pool.discard(key)
+    assert pool.waiting() == [1, 3]
+    assert 0 in pool
+    assert 2 not in pool
+    await work.end_all(pool)
+    assert work.begun == [0, 1, 3]
+
+
+async def test_stopped_nothing_starts_and_what_is_in_line_stays() -> None:
+    pool, work = await filled(1, 1, range(3), rerun=False)
+    pool.stop()
+    assert pool.add(10, rerun=True)
+    await work.end(0)
+    assert work.begun == [0]
+    assert pool.waiting() == [1, 2, 10]
+    assert pool.first.free == 1
+    await pool.idle()
+
+
+@pytest.mark.parametrize("error", [ValueError("boom"), asyncio.CancelledError()])
+async def test_work_that_raises_gives_its_slot_back(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool, work = await filled(1, 1, range(2), rerun=False)
+    await work.end(0, error)
+    assert work.begun == [0, 1]
+    assert ("0: its slot's work raised" in caplog.text) is isinstance(error, Exception)
+    await work.end_all(pool)
+    assert pool.first.free == 1
+
+
+async def test_idle_waits_for_what_runs_and_for_what_follows() -> None:
+    pool, work = await filled(1, 1, range(2), rerun=False)
+    idle = asyncio.create_task(pool.idle())
+    await turns()
+    assert not idle.done()
+    await work.end(0)
+    assert not idle.done()
+    await work.end(1)
+    await idle
+
+
+async def test_idle_at_once_when_nothing_runs() -> None:
+    await Pool(1, 1, Work()).idle()
+
+
+async def test_work_may_put_keys_in_line() -> None:
+    begun: list[int] = []
+
+    async def work(key: int) -> None:
+        begun.append(key)
+        if key < 5:
+            assert pool.add(key + 1, rerun=key % 2 == 0)
+        assert not pool.add(key, rerun=False)  # it runs still
+
+    pool: Pool[int] = Pool(1, 1, work)
+    pool.add(0, rerun=False)
+    await pool.idle()
+    assert begun == [0, 1, 2, 3, 4, 5]

@@ -1,0 +1,151 @@
+"""Forwarding, between real servers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
+from yarl import URL
+
+from tests.web_unit.fakes import ME, NAMES, Log, Worker, decoded
+from web.owner import FORWARDED, USER, Peers
+from web.problems import as_problems
+
+Client = TestClient[web.Request, web.Application]
+
+
+async def owner_answers(request: web.Request) -> web.Response:
+    """The owner: tells what it was asked."""
+    return web.json_response(
+        {
+            "method": request.method,
+            "path": request.raw_path,
+            "headers": {k.lower(): v for k, v in request.headers.items()},
+            "body": (await request.read()).decode(),
+        },
+        status=418,
+        headers={"X-More": "yes", "Location": "/job/1-0/status"},
+    )
+
+
+class Pair:
+    """A worker that was asked, and the owner of partition 1."""
+
+    def __init__(self, worker: Worker, client: Client, owner: BaseTestServer) -> None:
+        self.worker, self.client, self.owner = worker, client, owner
+
+    def owns(self, url: str | None, partition: int = 1) -> None:
+        self.worker.metadata.clear()
+        if url is not None:
+            self.worker.metadata[url] = {NAMES.changelog: [partition], "jobs": [7]}
+
+
+@pytest_asyncio.fixture
+async def pair() -> AsyncIterator[Pair]:
+    async with AsyncExitStack() as stack:
+        far = web.Application()
+        far.router.add_route("*", "/{any:.*}", owner_answers)
+        owner = await stack.enter_async_context(TestServer(far))
+        worker = Worker(Log({}), {0: {}})
+        peers = Peers(worker.owners)
+        stack.push_async_callback(peers.close)
+
+        async def asked(request: web.Request) -> web.Response:
+            reply = await peers.elsewhere(request, int(request.match_info["partition"]))
+            return web.Response(text="here") if reply is None else reply
+
+        near = web.Application(middlewares=[as_problems])
+        near.router.add_route("*", "/job/{partition}/{any}", asked)
+        client: Client = await stack.enter_async_context(TestClient(TestServer(near)))
+        made = Pair(worker, client, owner)
+        made.owns(str(owner.make_url("")))
+        yield made
+
+
+async def unavailable(pair: Pair, **options) -> str:
+    async with pair.client.get("/job/1/status", **options) as reply:
+        assert reply.status == 503
+        assert reply.headers["Retry-After"] == "1"
+        body = await reply.json(content_type=None)
+        detail: str = body["detail"]
+        return detail
+
+
+@pytest.mark.asyncio
+async def test_what_is_ours_is_answered_here(pair):
+    async with pair.client.get("/job/0/status") as reply:
+        assert await reply.text() == "here"
+
+
+@pytest.mark.asyncio
+async def test_method_path_query_body_and_headers_go_there_and_the_answer_comes_back(pair):
+    async with pair.client.post(
+        URL("/job/1/cancel?a=%20b&c=%2F", encoded=True),
+        data=b'{"why": "x"}',
+        headers={
+            "Authorization": "Bearer t",
+            "X-Mine": "1",
+            "X-Hop": "2",
+            "Connection": "X-Hop",
+            "Content-Type": "application/json",
+        },
+    ) as reply:
+        assert reply.status == 418
+        assert reply.headers["X-More"] == "yes"
+        assert reply.headers["Location"] == "/job/1-0/status"
+        assert reply.headers.getall("Content-Type") == ["application/json; charset=utf-8"]
+        told = await reply.json()
+    assert told["method"] == "POST"
+    assert told["path"] == "/job/1/cancel?a=%20b&c=%2F"
+    assert told["body"] == '{"why": "x"}'
+    headers = told["headers"]
+    assert headers["authorization"] == "Bearer t"
+    assert headers["x-mine"] == "1"
+    assert headers["content-type"] == "application/json"
+    assert headers["host"] == f"{pair.owner.host}:{pair.owner.port}"
+    assert headers[FORWARDED.lower()] == "1"
+    assert headers[USER.lower()] == "127.0.0.1"
+    assert "x-hop" not in headers
+
+
+@pytest.mark.asyncio
+async def test_head_has_the_headers_of_get(pair):
+    async with pair.client.head("/job/1/status") as reply:
+        assert reply.status == 418
+        assert int(reply.headers["Content-Length"]) > 0
+        assert await reply.read() == b""
+
+
+@pytest.mark.asyncio
+async def test_never_twice(pair):
+    assert "not served by this worker" in await unavailable(pair, headers={FORWARDED: "1"})
+
+
+@pytest.mark.asyncio
+async def test_an_owner_that_is_away_is_named(pair):
+    pair.owns("http://127.0.0.1:9")
+    assert "http://127.0.0.1:9 owns partition 1" in await unavailable(pair)
+
+
+@pytest.mark.asyncio
+async def test_nobody_owns_it(pair):
+    pair.owns(None)
+    assert "no worker is known" in await unavailable(pair)
+
+
+@pytest.mark.asyncio
+async def test_we_own_it_and_are_recovering(pair):
+    pair.owns(ME)
+    assert "is recovering partition 1" in await unavailable(pair)
+
+
+@pytest.mark.asyncio
+async def test_a_path_does_not_lead_to_another_host(pair):
+    async with pair.client.get(URL("/job/1/x%2F..%2F@elsewhere:1", encoded=True)) as reply:
+        told = decoded(await reply.read())
+    assert told["path"] == "/job/1/x%2F..%2F@elsewhere:1"
+    assert told["headers"]["host"] == f"{pair.owner.host}:{pair.owner.port}"
