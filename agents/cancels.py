@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from agents.readable import readable
 from agents.runner import Runner
 from jobs import state
-from jobs.codec import decode_as
-from jobs.errors import InvalidId
 from jobs.model import JobId
 from log.reader import LogReader, Record
 from log.writer import Entry, LogWriter
 from tables.fold import row_key
 from tables.jobs import JobTable, now_ms
 from tables.partition import Partition
-
-logger = logging.getLogger(__name__)
 
 
 class CancelRecord(msgspec.Struct, frozen=True):
@@ -68,22 +64,8 @@ class Cancels:
         Raises:
             PartitionLost: the partition is no longer ours; the next owner reads the record.
         """
-        for record in records:
-            try:
-                asked = decode_as(_DECODER, record.value)
-                job_id = JobId.parse(asked.id)
-            except (msgspec.DecodeError, InvalidId) as exc:
-                logger.warning(
-                    "%s-%d@%d is no cancel that can be read (%s); passed over",
-                    self._topic,
-                    part.number,
-                    record.offset,
-                    exc,
-                )
-                continue
-            if job_id.partition != part.number:
-                logger.warning("job %s: its cancel stands in partition %d", job_id, part.number)
-            elif part.head(job_id.offset) is not None:
+        for job_id, asked in readable(self._topic, part.number, records, _DECODER):
+            if part.head(job_id.offset) is not None:
                 await self._runner.cancel(part, job_id.offset, asked.who, asked.why)
             elif job_id.offset >= self._places.get(part.number, 0):
                 await self._cancel_unread(part, job_id, asked)

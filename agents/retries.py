@@ -6,21 +6,17 @@ Delays live in the row, not in a partition's order, so a long delay holds nothin
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import msgspec
 
+from agents.readable import readable
 from agents.runner import Runner
-from jobs.codec import decode_as
-from jobs.errors import InvalidId
 from jobs.model import JobId
 from log.reader import Record
 from log.writer import Entry, LogWriter
 from tables.fold import row_key
 from tables.partition import Partition
-
-logger = logging.getLogger(__name__)
 
 
 class RerunRecord(msgspec.Struct, frozen=True):
@@ -54,18 +50,5 @@ class Retries:
         """Let reruns run. Their rows say all; a crash after this loses nothing."""
         if self.runner is None:
             raise RuntimeError("Retries.runner is not set")
-        for record in records:
-            try:
-                asked = decode_as(_DECODER, record.value)
-                job_id = JobId.parse(asked.id)
-            except (msgspec.DecodeError, InvalidId) as exc:
-                logger.warning(
-                    "%s-%d@%d asks for no rerun that can be read (%s); passed over",
-                    self._topic,
-                    part.number,
-                    record.offset,
-                    exc,
-                )
-                continue
-            if job_id.partition == part.number:
-                self.runner.rerun(job_id, asked.attempt)
+        for job_id, asked in readable(self._topic, part.number, records, _DECODER):
+            self.runner.rerun(job_id, asked.attempt)
