@@ -86,7 +86,6 @@ class Runner:
         self._pool: Pool[JobId] = Pool(limits.workers, limits.rerun_workers, self._work)
         self._timer: DueTimer[JobId] = DueTimer(self._due)
         self._attempts: dict[JobId, Attempt] = {}
-        self._late_cancels: dict[JobId, Canceled] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._reserved = 0
         self._room = asyncio.Event()
@@ -145,7 +144,6 @@ class Runner:
         attempt = self._attempts.get(job_id)
         if attempt is not None:
             # Its outcome may be on its way already; if that is a rerun, it is canceled then.
-            self._late_cancels[job_id] = Canceled(who, why)
             attempt.stop(Canceled(who, why))
             return
         job = part.head(offset)
@@ -231,16 +229,16 @@ class Runner:
                 self._spawn(self._settle(part, job_id, row, outcome, attempt))
                 await attempt.over()
             else:
-                self._forget(job_id)
+                self._forget(job_id, attempt)
         except PartitionLost:
-            self._forget(job_id)
+            self._forget(job_id, attempt)
         finally:
             # Lost and taken back while the handler wouldn't end: now its slot is free.
             asyncio.get_running_loop().call_soon(self._look_again, part, job_id)
 
-    def _forget(self, job_id: JobId) -> None:
-        self._attempts.pop(job_id, None)
-        self._late_cancels.pop(job_id, None)
+    def _forget(self, job_id: JobId, attempt: Attempt) -> None:
+        if self._attempts.get(job_id) is attempt:  # not a later one, of a partition taken back
+            del self._attempts[job_id]
 
     def _look_again(self, part: Partition, job_id: JobId) -> None:
         self._room.set()
@@ -281,18 +279,18 @@ class Runner:
         try:
             after = self._after(row, outcome)
             await self._finish(part, job_id, row, after)
-            self._attempts.pop(job_id, None)
-            late = self._late_cancels.pop(job_id, None)
+            self._forget(job_id, attempt)
             if after.status is not Status.WAITING:
                 return
-            if late is not None:
-                await self.cancel(part, job_id.offset, late.who, late.why)
+            if attempt.cancel is not None:
+                who, why = attempt.cancel.who, attempt.cancel.why
+                await self.cancel(part, job_id.offset, who, why)
             await attempt.over()  # never two attempts of one job at once
             asyncio.get_running_loop().call_soon(self.take_up, part, job_id.offset)
         except PartitionLost:
             return  # kill -9 and this leave the same: executing, and the next owner goes on
         finally:
-            self._forget(job_id)
+            self._forget(job_id, attempt)
             self._room.set()
 
     async def _finish(self, part: Partition, job_id: JobId, before: Job, after: Job) -> None:
