@@ -18,6 +18,7 @@ from typing import cast
 import handlers  # noqa: F401 - registers the job functions that come with the worker
 import web
 from agents import streams
+from agents.callers import Callers
 from agents.cancels import Cancels
 from agents.dead import DeadLetters
 from agents.feed import Feed
@@ -26,7 +27,10 @@ from agents.lifecycle import Lifecycle
 from agents.resume import Resume
 from agents.retries import Retries
 from agents.runner import Limits, Runner
+from agents.submit import Submitter
+from handlers.loading import load_or_exit as load_handlers_or_exit
 from jobs.registry import HANDLERS
+from jobs.resources import Resources
 from log.reader import LogReader
 from log.topics import TopicNames
 from log.writer import LogWriter
@@ -40,6 +44,7 @@ if __name__ == "__main__":
     run_with_flags(__file__)
 
 settings = load_or_exit(os.environ)
+load_handlers_or_exit(settings.handlers)
 names = TopicNames.of(settings.topic, settings.app_id, "jobs")
 me = Identity(f"{socket.gethostname()}:{settings.port}", secrets.token_hex(4))
 
@@ -65,7 +70,10 @@ table.open(writer, settings.write_timeout_s)
 # From a record to its outcome.
 dead = DeadLetters(reader, writer, names.jobs, names.dead, settings.max_row_bytes)
 retries = Retries(writer, names.retry)
-runner = Runner(table, HANDLERS, dead, Limits.of(settings), me.worker, retries.ask)
+submitter = Submitter(writer, names.jobs, app.partitions)
+resources = Resources()
+callers = Callers.of(settings, HANDLERS, resources, submitter.submit)
+runner = Runner(table, callers, dead, Limits.of(settings), me.worker, retries.ask)
 retries.runner = runner
 intake = Intake(table, runner, dead, HANDLERS, settings.max_row_bytes)
 
@@ -76,15 +84,17 @@ reruns = Feed(names.retry, reader, table.served, retries.handle, app.position)
 stops = Feed(names.cancel, reader, table.served, cancels.handle, app.position)
 streams.attach(app, {"jobs": jobs, "retries": reruns, "cancels": stops})
 
+feeds = [jobs, reruns, stops]
+
 # From start to stop, and through rebalances.
 takeover = Takeover(bulk_reader, writer, names.changelog, me)
-resume = Resume(app, table, takeover, runner, dead, reader, [jobs, reruns, stops], names.changelog)
+resume = Resume(app, table, takeover, runner, dead, reader, feeds, names.changelog)
 lifecycle = Lifecycle(
-    app, settings, names, table, runner, resume, [jobs, reruns, stops], [reader, bulk_reader]
+    app, settings, names, table, runner, resume, feeds, [reader, bulk_reader], resources
 )
 lifecycle.attach()
 
 web.attach(
     app,
-    web.Parts(settings, names, table, jobs, reader, writer, cancels, runner, resume, lifecycle),
+    web.Parts(settings, names, table, jobs, reader, submitter, cancels, runner, resume, lifecycle),
 )

@@ -71,6 +71,14 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _modules(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    for name in names:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError(f"{name!r} is no module name; give names like 'myapp.jobs,other'")
+    return names
+
+
 def _bind(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,255}", text, re.ASCII):
         raise ValueError("must be an address or a host name, such as 127.0.0.1 or 0.0.0.0")
@@ -113,8 +121,17 @@ class Settings:
         "how other workers reach this one; made of bind and port if empty",
         _optional(_url),
     )
+    handlers: tuple[str, ...] = _row(
+        "JOBS_HANDLERS", "", "modules with job functions, with commas between", _modules
+    )
     workers: int = _row("JOBS_WORKERS", "10", "slots for first attempts (flag `-twrk`)", _COUNT)
     rerun_workers: int = _row("JOBS_RERUN_WORKERS", "10", "slots for reruns (flag `-rwrk`)", _COUNT)
+    processes: int = _row(
+        "JOBS_PROCESSES",
+        "0",
+        "processes for handlers with `process=True`; 0: as many as processors",
+        _whole(0, 1_000),
+    )
     max_open: int = _row(
         "JOBS_MAX_OPEN", "1000", "jobs taken from Kafka and ready or running, at most", _COUNT
     )

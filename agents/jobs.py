@@ -12,6 +12,7 @@ from agents.dead import DeadLetters, Letter
 from agents.runner import Runner
 from jobs import state
 from jobs.codec import decode_record
+from jobs.errors import InvalidRequest
 from jobs.model import Job, Malformed
 from jobs.registry import DEFAULT_HANDLER, Registry
 from log.reader import Record
@@ -99,11 +100,16 @@ class Intake:
                     name,
                 )
             else:
-                return state.admit(
-                    request,
-                    handler=name,
-                    submitted_at=record.timestamp,
-                    ttl=handler.reruns,
-                    timeout_ns=handler.timeout_ns,
-                )
+                try:
+                    handler.check(request.data)
+                except InvalidRequest as exc:
+                    request = Malformed(str(exc), name)
+                else:
+                    return state.admit(
+                        request,
+                        handler=name,
+                        submitted_at=record.timestamp,
+                        ttl=handler.reruns,
+                        timeout_ns=handler.timeout_ns,
+                    )
         return state.reject(request, submitted_at=record.timestamp, now=now_ms())

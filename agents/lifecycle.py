@@ -16,6 +16,7 @@ from agents.feed import Feed
 from agents.resume import Resume
 from agents.runner import Runner
 from agents.sweep import Sweeper
+from jobs.resources import HOOKS, Resources
 from log.reader import LogReader
 from log.topics import BrokerError, TopicNames, TopicPlan, TopicsError, prepare
 from settings import Settings
@@ -46,6 +47,7 @@ class Lifecycle:
         resume: Resume,
         feeds: Sequence[Feed],
         readers: Sequence[LogReader],
+        resources: Resources,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -55,6 +57,7 @@ class Lifecycle:
         self._resume = resume
         self.feeds = feeds
         self._readers = readers
+        self._resources = resources
         self._sweeper = Sweeper(table, feeds[0].places, settings.keep_s)
         self._audit = Audit(feeds, resume, lambda: app.rebalancing)
         self.partitions = settings.partitions
@@ -98,8 +101,16 @@ class Lifecycle:
         conf.broker_session_timeout = session_s
         conf.broker_heartbeat_interval = session_s / 4
         conf.broker_rebalance_timeout = session_s if cluster.embedded else 3 * session_s
+        await self._open_resources()
         if cluster.embedded:
             self._app.fetch_max_wait_ms = _EMBEDDED_FETCH_WAIT_MS
+
+    async def _open_resources(self) -> None:
+        try:
+            await HOOKS.start(self._resources)
+        except Exception as exc:
+            logger.exception("a @startup function failed")
+            raise StartError(f"a @startup function failed: {type(exc).__name__}: {exc}") from exc
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         await self._resume.on_revoked()
@@ -121,6 +132,8 @@ class Lifecycle:
         self.draining = True
         await self._runner.drain(self._settings.grace_s)
         await self._resume.stop()
+        self._runner.callers.close()
+        await HOOKS.stop(self._resources)
         for reader in self._readers:
             await reader.close()
 

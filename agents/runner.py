@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 from aiokafka.errors import KafkaError
 
+from agents.callers import Callers
 from agents.dead import DeadLetters
-from execution.executor import Attempt, Canceled, Failed, Interrupted, Outcome, Returned, TimedOut
+from agents.outcomes import Outcomes
+from execution.executor import Attempt, Canceled, Interrupted, Outcome
 from execution.pool import Pool
 from execution.timers import DueTimer
 from jobs import state
-from jobs.codec import encode_json
-from jobs.durations import NS_PER_S, format_duration
-from jobs.errors import InvalidRequest
-from jobs.model import Job, JobId, Status, shown
-from jobs.registry import Context, Registry
+from jobs.durations import NS_PER_S
+from jobs.model import Job, JobId, Status
 from jobs.retry import RetryPolicy
 from log.writer import NotWritten
 from settings import Settings
@@ -34,7 +33,6 @@ from tables.partition import Partition, PartitionLost
 
 logger = logging.getLogger(__name__)
 
-PREVIEW_CHARS = 1_000  # of a result that is cut
 RETRY_MS = 1_000  # before what Kafka refused is tried again
 _STOP_S = 5.0  # for handlers to end after they were interrupted in a drain
 
@@ -71,19 +69,23 @@ class Runner:
     def __init__(
         self,
         table: JobTable,
-        registry: Registry,
+        callers: Callers,
         dead: DeadLetters,
         limits: Limits,
         worker: str,
         send_rerun: Callable[[JobId, int], Coroutine[Any, Any, None]],
     ) -> None:
         self._table = table
-        self._registry = registry
+        self.callers = callers
+        self._registry = callers.registry
+        self._outcomes = Outcomes(limits.retry, limits.max_result_bytes)
         self._dead = dead
         self._limits = limits
         self._worker = worker
         self._send_rerun = send_rerun
-        self._pool: Pool[JobId] = Pool(limits.workers, limits.rerun_workers, self._work)
+        self._pool: Pool[JobId] = Pool(
+            limits.workers, limits.rerun_workers, self._work, callers.limits
+        )
         self._timer: DueTimer[JobId] = DueTimer(self._due)
         self._attempts: dict[JobId, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,7 +134,7 @@ class Runner:
         its time hasn't come (an older record; the timer will send another)."""
         job = self._waiting(job_id)
         if job is not None and job.next_attempt == attempt and job_id not in self._timer:
-            self._pool.add(job_id, rerun=True)
+            self._pool.add(job_id, rerun=True, group=job.handler)
 
     async def cancel(self, part: Partition, offset: int, who: str, why: str) -> None:
         """Stop an admitted job for good. A final state stays.
@@ -203,7 +205,7 @@ class Runner:
         if job is None:
             return
         if job.attempt == 0:
-            self._pool.add(job_id, rerun=False)
+            self._pool.add(job_id, rerun=False, group=job.handler)
         else:
             self._spawn(self._ask_for_rerun(job_id, job.next_attempt))
 
@@ -239,6 +241,7 @@ class Runner:
     def _forget(self, job_id: JobId, attempt: Attempt) -> None:
         if self._attempts.get(job_id) is attempt:  # not a later one, of a partition taken back
             del self._attempts[job_id]
+            self.callers.ended(job_id)
 
     def _look_again(self, part: Partition, job_id: JobId) -> None:
         self._room.set()
@@ -262,10 +265,9 @@ class Runner:
     async def _execute(self, job_id: JobId, row: Job, attempt: Attempt) -> Outcome:
         handler = self._registry.get(row.handler)
         assert handler is not None  # looked up in _begin, and handlers don't leave
-        function = handler.function
-        context = Context(job_id, row.attempt, row.max_attempts)
-        data = shown(row)
-        return await attempt.run(lambda: function(context, data), self._timeout_s(row))
+        timeout_s = self._timeout_s(row)
+        call = partial(self.callers.call, handler, job_id, row, timeout_s)
+        return await attempt.run(call, timeout_s)
 
     def _timeout_s(self, job: Job) -> float:
         own_ns = job.timeout_ns
@@ -277,7 +279,8 @@ class Runner:
     ) -> None:
         """Write what an attempt came to."""
         try:
-            after = self._after(row, outcome)
+            handler = self._registry.get(row.handler)
+            after = self._outcomes.row(row, handler, outcome, now_ms())
             await self._finish(part, job_id, row, after)
             self._forget(job_id, attempt)
             if after.status is not Status.WAITING:
@@ -313,37 +316,6 @@ class Runner:
         if part.head(job_id.offset) is before:
             await self._table.write(part, [(job_id.offset, after)])
 
-    def _after(self, row: Job, outcome: Outcome) -> Job:
-        now = now_ms()
-        match outcome:
-            case Returned(value):
-                return self._returned(row, value, now)
-            case Failed(error):
-                return self._failed(row, _told(error), now)
-            case TimedOut(timeout_s):
-                limit = format_duration(round(timeout_s * NS_PER_S))
-                return self._failed(row, f"timed out after {limit}", now)
-            case Canceled(who, why):
-                return state.canceled(row, now=now, who=who, why=why)
-            case Interrupted():
-                return state.interrupted(row, now=now, crashed=False)
-
-    def _failed(self, row: Job, error: str, now: int, *, again: bool = True) -> Job:
-        delay_s = self._limits.retry.delay_s(row.attempt, random.random)
-        return state.failed(row, now=now, error=error, delay_ms=round(delay_s * 1000), again=again)
-
-    def _returned(self, row: Job, value: Any, now: int) -> Job:
-        try:
-            result = encode_json(value)
-        except InvalidRequest as exc:
-            error = f"the handler's result can't be kept: {exc}"
-            return self._failed(row, error, now, again=False)  # it would return the same again
-        whole = len(result)
-        if whole <= self._limits.max_result_bytes:
-            return state.returned(row, now=now, result=result)
-        preview = bytes(result)[: 4 * PREVIEW_CHARS].decode("utf-8", "ignore")[:PREVIEW_CHARS]
-        return state.returned(row, now=now, result=encode_json(preview), whole_bytes=whole)
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -354,11 +326,3 @@ class Runner:
         self._room.set()
         if not task.cancelled() and task.exception() is not None:
             logger.error("a job's step raised; please report this", exc_info=task.exception())
-
-
-def _told(error: BaseException) -> str:
-    """An exception as a line; its own ``__str__`` is a handler's code and may raise, too."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return f"{type(error).__name__} (it can't be shown: its __str__ raises)"

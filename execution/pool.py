@@ -1,23 +1,32 @@
-"""Slots. First attempts and reruns have their own, so that reruns never starve fresh jobs."""
+"""Slots. First attempts and reruns have their own, so that reruns never starve fresh jobs.
+
+What is ready stands in line by its handler, since a handler may have limits of its own: a job
+over its limit waits without taking a slot, and those of other handlers pass it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
+
+from jobs.limits import Limit
 
 logger = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
+NO_LIMITS: Sequence[Limit] = ()
 
 
 class Lane(Generic[K]):
-    """A queue of what is ready, and the slots that it is run in."""
+    """What is ready, in order and by group, and the slots that it is run in."""
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
-        self.ready: dict[K, None] = {}  # ordered, and quick to take one out of the middle
+        self.lines: dict[str, dict[K, int]] = {}  # group → key → its turn
+        self.group_of: dict[K, str] = {}  # of what stands in line
         self.running: set[K] = set()
 
     @property
@@ -25,67 +34,136 @@ class Lane(Generic[K]):
         """Slots that nothing runs in."""
         return self.slots - len(self.running)
 
+    def put(self, key: K, group: str, turn: int) -> None:
+        """Put a key at the end of its group's line."""
+        self.lines.setdefault(group, {})[key] = turn
+        self.group_of[key] = group
+
+    def take_out(self, key: K) -> str | None:
+        """Take a key out of line; its group, or ``None`` if it wasn't there."""
+        group = self.group_of.pop(key, None)
+        if group is not None:
+            line = self.lines[group]
+            del line[key]
+            if not line:
+                del self.lines[group]
+        return group
+
 
 class Pool(Generic[K]):
     """Starts ``work(key)`` for what is ready whenever a slot is free, in order of readiness.
 
-    ``work`` keeps its slot until it returns; it must not raise.
+    ``work`` keeps its slot until it returns; it must not raise. ``limits`` gives the limits
+    of a group, the same objects each time.
     """
 
-    def __init__(self, first: int, reruns: int, work: Callable[[K], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        first: int,
+        reruns: int,
+        work: Callable[[K], Awaitable[None]],
+        limits: Callable[[str], Sequence[Limit]] = lambda group: NO_LIMITS,
+    ) -> None:
         self.first: Lane[K] = Lane(first)
         self.reruns: Lane[K] = Lane(reruns)
         self._work = work
+        self._limits = limits
+        self._turns = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._alarm: asyncio.TimerHandle | None = None
         self._stopped = False
 
-    def add(self, key: K, *, rerun: bool) -> bool:
+    def add(self, key: K, *, rerun: bool, group: str = "") -> bool:
         """Put a key in line. False: it is in line or running already."""
         if key in self:
             return False
         lane = self.reruns if rerun else self.first
-        lane.ready[key] = None
+        lane.put(key, group, next(self._turns))
         self._fill(lane)
         return True
 
     def discard(self, key: K) -> None:
         """Take a key out of line; what runs is not touched."""
-        self.first.ready.pop(key, None)
-        self.reruns.ready.pop(key, None)
+        self.first.take_out(key)
+        self.reruns.take_out(key)
 
     def waiting(self) -> list[K]:
         """What is in line."""
-        return [*self.first.ready, *self.reruns.ready]
+        return [*self.first.group_of, *self.reruns.group_of]
 
     def __contains__(self, key: object) -> bool:
-        return any(key in lane.ready or key in lane.running for lane in (self.first, self.reruns))
+        return any(key in lane.group_of or key in lane.running for lane in self._lanes)
 
     def __len__(self) -> int:
-        return sum(len(lane.ready) + len(lane.running) for lane in (self.first, self.reruns))
+        return sum(len(lane.group_of) + len(lane.running) for lane in self._lanes)
 
     def stop(self) -> None:
         """Start nothing any more; what is in line stays there."""
         self._stopped = True
+        if self._alarm is not None:
+            self._alarm.cancel()
 
     async def idle(self) -> None:
         """Wait until nothing runs."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    @property
+    def _lanes(self) -> tuple[Lane[K], Lane[K]]:
+        return (self.first, self.reruns)
+
     def _fill(self, lane: Lane[K]) -> None:
-        while lane.ready and lane.free > 0 and not self._stopped:
-            key = next(iter(lane.ready))
-            del lane.ready[key]
+        loop = asyncio.get_running_loop()
+        while lane.lines and lane.free > 0 and not self._stopped:
+            key = self._next(lane, loop.time())
+            if key is None:
+                return
+            limits = self._limits(lane.take_out(key) or "")
+            for limit in limits:
+                limit.take(loop.time())
             lane.running.add(key)
-            task = asyncio.get_running_loop().create_task(self._run(lane, key))
+            task = loop.create_task(self._run(lane, key, limits))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, lane: Lane[K], key: K) -> None:
+    def _next(self, lane: Lane[K], now: float) -> K | None:
+        """The key whose turn it is among the groups that may begin one now."""
+        found: tuple[int, K] | None = None
+        soonest: float | None = None
+        for group, line in lane.lines.items():
+            waits = [limit.wait_s(now) for limit in self._limits(group)]
+            if None in waits:
+                continue  # one of the group's must end first; then we are called
+            wait_s = max((w for w in waits if w is not None), default=0.0)
+            if wait_s > 0:
+                soonest = wait_s if soonest is None else min(soonest, wait_s)
+                continue
+            key = next(iter(line))
+            if found is None or line[key] < found[0]:
+                found = (line[key], key)
+        if found is None and soonest is not None:
+            self._look_again_in(soonest)
+        return None if found is None else found[1]
+
+    def _look_again_in(self, seconds: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self._fill_all)
+
+    def _fill_all(self) -> None:
+        for lane in self._lanes:
+            self._fill(lane)
+
+    async def _run(self, lane: Lane[K], key: K, limits: Sequence[Limit]) -> None:
         try:
             await self._work(key)
         except Exception:
             logger.exception("%s: its slot's work raised; please report this", key)
         finally:
             lane.running.discard(key)
-            self._fill(lane)
+            for limit in limits:
+                limit.give()
+            if limits:
+                self._fill_all()  # what was over the limit may stand in either lane
+            else:
+                self._fill(lane)

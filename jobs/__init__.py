@@ -1,5 +1,11 @@
-"""The domain: what a job is and how it moves. Pure: no Kafka, no asyncio, no clock, no chance."""
+"""The domain: what a job is and how it moves. Pure: no Kafka, no asyncio, no clock, no chance.
 
-from jobs.registry import Context, handler
+What job functions need is importable from here.
+"""
 
-__all__ = ["Context", "handler"]
+from jobs.context import Context
+from jobs.registry import handler
+from jobs.resources import Resources, shutdown, startup
+from jobs.steering import Discard, Retry
+
+__all__ = ["Context", "Discard", "Resources", "Retry", "handler", "shutdown", "startup"]

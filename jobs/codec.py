@@ -32,6 +32,7 @@ class _Wire(msgspec.Struct, gc=False):
     handler: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
     delay: int | str | None = None
     run_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    parent: Annotated[str, msgspec.Meta(max_length=40)] | None = None
 
 
 _wire = msgspec.json.Decoder(_Wire)
@@ -71,6 +72,7 @@ def decode_request(value: bytes) -> JobRequest:
         handler=wire.handler,
         delay_ns=_duration("delay", wire.delay, 0, MAX_DELAY_NS),
         run_at=wire.run_at,
+        parent=wire.parent,
     )
 
 

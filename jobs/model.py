@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -72,6 +72,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     handler: str | None = None
     delay_ns: int | None = None
     run_at: datetime | None = None
+    parent: str | None = None  # the id of the job that submitted this one
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -94,10 +95,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     finished_at: int | None = None
     next_attempt_at: int | None = None
     error: str | None = None
+    trace: str | None = None  # where the handler raised, the last frames
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     result_bytes: int | None = None  # set when the result was cut: its whole size
     crashes: int = 0  # worker deaths in a row while this job was executing
     worker: str | None = None  # who ran the last attempt
+    parent: str | None = None  # the id of the job that submitted this one
 
     @property
     def next_attempt(self) -> int:
@@ -110,8 +113,3 @@ class Malformed(msgspec.Struct, frozen=True, gc=False):
 
     reason: str
     handler: str = ""
-
-
-def shown(job: Job) -> Any:
-    """The row's data for a handler: decoded JSON, ``None`` where none was sent."""
-    return None if job.data is msgspec.UNSET else msgspec.json.decode(job.data)

@@ -106,6 +106,7 @@ def admit(
         status=after(None, Event.ADMIT),
         submitted_at=submitted_at,
         handler=handler,
+        parent=request.parent,
         max_attempts=reruns + 1,
         timeout_ns=request.timeout_ns if request.timeout_ns is not None else timeout_ns,
         data=request.data,
@@ -150,10 +151,20 @@ def start(job: Job, *, now: int, worker: str) -> Job:
 
 def returned(job: Job, *, now: int, result: msgspec.Raw, whole_bytes: int | None = None) -> Job:
     """The row of a job whose handler returned. ``whole_bytes``: its size before it was cut."""
-    return _final(job, Event.RETURN, now, error=None, result=result, result_bytes=whole_bytes)
+    return _final(
+        job, Event.RETURN, now, error=None, trace=None, result=result, result_bytes=whole_bytes
+    )
 
 
-def failed(job: Job, *, now: int, error: str, delay_ms: int, again: bool = True) -> Job:
+def failed(
+    job: Job,
+    *,
+    now: int,
+    error: str,
+    delay_ms: int,
+    again: bool = True,
+    trace: str | None = None,
+) -> Job:
     """The row after an attempt failed or timed out: waiting for a rerun ``delay_ms`` from
     now, or failed when none is left or the failure is one that no rerun can mend."""
     if again and job.attempt < job.max_attempts:
@@ -163,9 +174,10 @@ def failed(job: Job, *, now: int, error: str, delay_ms: int, again: bool = True)
             finished_at=now,
             next_attempt_at=now + delay_ms,
             error=_short(error),
+            trace=trace,
             crashes=0,
         )
-    return _final(job, Event.GIVE_UP, now, error=_short(error))
+    return _final(job, Event.GIVE_UP, now, error=_short(error), trace=trace)
 
 
 def refused(job: Job, *, now: int, error: str) -> Job:

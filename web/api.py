@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import random
 from typing import Annotated
 
 import msgspec
@@ -16,7 +14,7 @@ from jobs.codec import decode_request
 from jobs.errors import InvalidRequest
 from jobs.model import Job, JobId, Status
 from jobs.registry import DEFAULT_HANDLER, HANDLERS
-from log.writer import Entry, NotWritten
+from log.writer import NotWritten
 from web import render
 from web.listing import Query
 from web.owner import FORWARDED, USER
@@ -32,11 +30,6 @@ MAX_WHO_CHARS = 100
 
 class SubmitJob(JobsView):
     """``POST /job``."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        # A random start: many workers, each asked once, shouldn't all take partition 0.
-        self._turns = itertools.count(random.randrange(1_000_000))
 
     async def post(self, request: web.Request) -> web.Response:
         """Put a job on the topic; answered when Kafka has it.
@@ -54,11 +47,9 @@ class SubmitJob(JobsView):
 
     async def _write(self, value: bytes) -> JobId:
         parts = self.site.parts
-        # Any worker may write to any partition, so nothing is forwarded.
-        partition = next(self._turns) % parts.lifecycle.partitions
         try:
-            entry = Entry(partition, None, value)
-            (meta,) = await parts.writer.write(parts.names.jobs, [entry], timeout_s=WRITE_S)
+            # Any worker may write to any partition, so nothing is forwarded.
+            return await parts.submitter.send(value, WRITE_S)
         except NotWritten as exc:
             if isinstance(exc.__cause__, MessageSizeTooLargeError):
                 raise TooLarge(
@@ -68,7 +59,6 @@ class SubmitJob(JobsView):
             raise Unavailable(f"{exc}. The job may have been accepted all the same") from None
         except NotReady:
             raise Unavailable("this worker is starting or stopping; try again") from None
-        return JobId(partition, meta.offset)
 
 
 class JobStatus(JobsView):
@@ -81,7 +71,9 @@ class JobStatus(JobsView):
         if forwarded is not None:
             return forwarded
         job = await self.site.lookup.find(job_id)
-        return render.answer(render.whole(job_id, job))
+        return render.answer(
+            render.whole(job_id, job, self.site.parts.runner.callers.progress(job_id))
+        )
 
 
 class ListJobs(JobsView):
@@ -150,16 +142,18 @@ class _CancelBody(msgspec.Struct, frozen=True):
 
 def _check(body: bytes) -> None:
     try:
-        name = decode_request(body).handler or DEFAULT_HANDLER
+        request = decode_request(body)
+        name = request.handler or DEFAULT_HANDLER
+        handler = HANDLERS.get(name)
+        if handler is None:
+            known = HANDLERS.names()
+            text = f"handler: no handler is named {name!r} (known: {known})"
+            raise InvalidRequest(text, "handler")
+        handler.check(request.data)
     except InvalidRequest as exc:
         if exc.field is None:
             raise BadRequest(str(exc)) from None
         raise Unprocessable(str(exc), field=exc.field) from None
-    if HANDLERS.get(name) is None:
-        known = HANDLERS.names()
-        raise Unprocessable(
-            f"handler: no handler is named {name!r} (known: {known})", field="handler"
-        )
 
 
 def _why(body: bytes) -> str:

@@ -9,9 +9,9 @@ from agents.feed import Feed
 from agents.lifecycle import Lifecycle
 from agents.resume import Resume
 from agents.runner import Runner
+from agents.submit import Submitter
 from log.reader import LogReader
 from log.topics import TopicNames
-from log.writer import LogWriter
 from settings import Settings
 from tables.jobs import JobTable
 
@@ -25,7 +25,7 @@ class Parts:
     table: JobTable
     jobs: Feed
     reader: LogReader
-    writer: LogWriter
+    submitter: Submitter
     cancels: Cancels
     runner: Runner
     resume: Resume

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from jobs.model import Job, JobId
+from agents.callers import Progress
+from jobs.model import Job, JobId, Status
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,13 +46,18 @@ def entry(job_id: JobId, job: Job) -> dict[str, Any]:
     }
 
 
-def whole(job_id: JobId, job: Job) -> dict[str, Any]:
+def whole(job_id: JobId, job: Job, progress: Progress | None = None) -> dict[str, Any]:
     """Everything that is told of one job."""
     body = entry(job_id, job)
     worker = body.pop("worker")  # last
     body["result"] = None if job.result is msgspec.UNSET else job.result
-    body["progress"] = None
+    shown = progress if job.status is Status.EXECUTING else None
+    body["progress"] = shown and {"fraction": shown.fraction, "note": _text(shown.note)}
     body["worker"] = worker
+    if job.trace is not None:
+        body["trace"] = _text(job.trace)
+    if job.parent is not None:
+        body["parent"] = _text(job.parent)
     if job.result_bytes is not None:
         body["result_truncated"] = True
         body["result_bytes"] = job.result_bytes

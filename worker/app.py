@@ -68,6 +68,10 @@ class JobsApp(faust.App):
             return False
         return bool(time.monotonic() - heartbeat_at > self.conf.broker_session_timeout)
 
+    def partitions(self) -> int:
+        """How many partitions each topic has; known once the worker has looked at them."""
+        return int(self.conf.topic_partitions)
+
     def position(self, topic: str, partition: int) -> int | None:
         """The next offset that the consumer is going to deliver, if that can be told."""
         return cast(JobsConsumer, self.consumer).next_offset(TP(topic, partition))

@@ -10,7 +10,7 @@ from jobs.model import JobId
 
 
 def context(attempt: int = 1) -> Context:
-    return Context(JobId(0, 0), attempt, 3)
+    return Context(job_id=JobId(0, 0), attempt=attempt, max_attempts=3)
 
 
 @pytest.mark.asyncio

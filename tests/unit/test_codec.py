@@ -20,7 +20,7 @@ from jobs.codec import (
     too_deep,
 )
 from jobs.errors import InvalidRequest
-from jobs.model import Job, JobRequest, Malformed, Status, shown
+from jobs.model import Job, JobRequest, Malformed, Status
 
 WEEK_NS = 7 * 86_400 * 10**9
 YEAR_NS = 366 * 86_400 * 10**9
@@ -232,7 +232,7 @@ def test_any_json_comes_back_through_data(value: Any, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only).encode()
     found = request(b'{"data":%s,"ttl":1}' % text)
     assert bytes(found.data) == text
-    assert shown(Job(status=Status.WAITING, submitted_at=0, data=found.data)) == value
+    assert msgspec.json.decode(found.data) == value
 
 
 # Rows

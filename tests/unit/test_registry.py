@@ -29,7 +29,8 @@ def test_a_handler_is_found_by_its_name() -> None:
     assert registry.get("a") is None
     assert registry.names() == "none"
     assert list(registry) == []
-    b, a = Handler("b", work), Handler("a", work, timeout_ns=5, reruns=1)
+    b = Handler(name="b", function=work)
+    a = Handler(name="a", function=work, timeout_ns=5, reruns=1)
     registry.add(b)
     registry.add(a)
     assert registry.get("a") is a
@@ -40,16 +41,16 @@ def test_a_handler_is_found_by_its_name() -> None:
 
 def test_a_name_is_taken_once() -> None:
     registry = Registry()
-    first = Handler("a", work)
+    first = Handler(name="a", function=work)
     registry.add(first)
     with pytest.raises(ValueError, match="a handler named 'a' is registered already"):
-        registry.add(Handler("a", work))
+        registry.add(Handler(name="a", function=work))
     assert registry.get("a") is first
 
 
 def test_the_decorator_registers_and_gives_the_function_back(handlers: Registry) -> None:
     assert handler("plain")(work) is work
-    assert handlers.get("plain") == Handler("plain", work, None, None)
+    assert handlers.get("plain") == Handler(name="plain", function=work)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_the_decorators_options(
     handlers: Registry, timeout: int | str | None, ns: int | None
 ) -> None:
     handler("resize", timeout=timeout, reruns=0)(work)
-    assert handlers.get("resize") == Handler("resize", work, ns, 0)
+    assert handlers.get("resize") == Handler(name="resize", function=work, timeout_ns=ns, reruns=0)
 
 
 def test_the_decorator_refuses_what_it_cannot_read_and_a_taken_name(handlers: Registry) -> None:
@@ -72,7 +73,7 @@ def test_the_decorator_refuses_what_it_cannot_read_and_a_taken_name(handlers: Re
 
 def test_what_the_package_offers_to_handlers() -> None:
     assert exported is handler
-    context = Context(JobId(3, 1042), 2, 3)
+    context = Context(job_id=JobId(3, 1042), attempt=2, max_attempts=3)
     assert (str(context.job_id), context.attempt, context.max_attempts) == ("3-1042", 2, 3)
 
 

@@ -31,8 +31,10 @@ def test_the_defaults() -> None:
         "port": 8080,
         "bind": "127.0.0.1",
         "advertised_url": None,
+        "handlers": (),
         "workers": 10,
         "rerun_workers": 10,
+        "processes": 0,
         "max_open": 1000,
         "timeout_s": None,
         "default_timeout_s": 3.0,
@@ -90,6 +92,7 @@ def test_settings_cannot_be_changed() -> None:
         ("JOBS_BIND", "::", "::"),
         ("JOBS_ADVERTISED_URL", "https://a.example:1/", "https://a.example:1"),
         ("JOBS_WORKERS", "100000", 100_000),
+        ("JOBS_HANDLERS", " myapp.jobs, other ,", ("myapp.jobs", "other")),
         ("JOBS_TIMEOUT", "1ms", 0.001),
         ("JOBS_TIMEOUT", "7d", 604_800.0),
         ("JOBS_BACKOFF", "0", 0.0),
@@ -127,6 +130,8 @@ WRONG = [
     *[(name, text, f"{WHOLE} 1 to 100000") for text in ("0", "100001", "many") for name in (
         "JOBS_WORKERS", "JOBS_RERUN_WORKERS", "JOBS_MAX_OPEN",
     )],
+    ("JOBS_HANDLERS", "a b", "'a b' is no module name"),
+    ("JOBS_PROCESSES", "-1", f"{WHOLE} 0 to 1000"),
     *[(name, text, f"{DURATION} 0.001s") for name in ("JOBS_TIMEOUT", "JOBS_DEFAULT_TIMEOUT")
       for text in ("0", "0s", "999us", "8d", "abc", "3", "-3s", "3 s", "inf", "nan")],
     *[("JOBS_BACKOFF", text, f"{DURATION} 0s to 86400s") for text in ("1", "-1s", "25h", "no")],

@@ -1,7 +1,6 @@
 """The state machine: the table is the picture, and nothing else is possible."""
 
 import itertools
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from jobs import state
 from jobs.codec import decode_row, encode_row
 from jobs.errors import IllegalTransition, JobError
-from jobs.model import Job, JobRequest, Malformed, Status, shown
+from jobs.model import Job, JobRequest, Malformed, Status
 from jobs.state import (
     DEFAULT_TTL,
     MAX_ERROR_CHARS,
@@ -389,12 +388,3 @@ def test_what_holds_in_every_history(ttl: int, steps: list[str]) -> None:
         elif step == "crash":
             assert (job.status, job.crashes) == (Status.FAILED, POISON_CRASHES)
         assert decode_row(encode_row(job)).status is job.status
-
-
-# What a handler gets
-
-
-def test_what_a_handler_gets_as_data() -> None:
-    assert shown(row(Status.EXECUTING)) == json.loads(bytes(DATA))
-    assert shown(row(Status.EXECUTING, data=msgspec.UNSET)) is None
-    assert shown(row(Status.EXECUTING, data=msgspec.Raw(b"null"))) is None

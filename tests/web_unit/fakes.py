@@ -9,10 +9,11 @@ from typing import Any, cast
 import msgspec
 from yarl import URL
 
+from agents.submit import Submitter
 from jobs.model import Job, JobId, Status
 from log.reader import Record, Slice
 from log.topics import TopicNames
-from log.writer import Entry
+from log.writer import Entry, LogWriter
 from tables.fold import Fence
 from tables.partition import Partition
 from web.owner import Owners
@@ -114,7 +115,8 @@ class Worker:
         self.writer = Writer(log)
         self.cancels = Asked()
         parts = SimpleNamespace(
-            writer=self.writer,
+            submitter=Submitter(cast(LogWriter, self.writer), NAMES.jobs, lambda: count),
+            runner=SimpleNamespace(callers=SimpleNamespace(progress=lambda job_id: None)),
             cancels=self.cancels,
             table=self.table,
             jobs=SimpleNamespace(places=self.places),

@@ -1,0 +1,119 @@
+"""From what an attempt came to, to the job's next row."""
+
+from __future__ import annotations
+
+import random
+import traceback
+from typing import Any
+
+from execution.executor import Canceled, Failed, Interrupted, Outcome, Returned, TimedOut
+from execution.processes import HandlerFailed
+from jobs import state
+from jobs.codec import encode_json
+from jobs.durations import NS_PER_MS, NS_PER_S, format_duration
+from jobs.errors import InvalidRequest
+from jobs.model import Job
+from jobs.registry import Handler
+from jobs.retry import RetryPolicy
+from jobs.steering import Discard, Retry
+
+PREVIEW_CHARS = 1_000  # of a result that is cut
+MAX_TRACE_CHARS = 4_000
+_OURS = ("/execution/", "/asyncio/", "/concurrent/", "/pebble/")
+
+
+class Outcomes:
+    """Makes rows of outcomes, by the worker's limits and the handler's options."""
+
+    def __init__(self, retry: RetryPolicy, max_result_bytes: int) -> None:
+        self._retry = retry
+        self._max_result_bytes = max_result_bytes
+
+    def row(self, job: Job, handler: Handler | None, outcome: Outcome, now: int) -> Job:
+        """The row after ``outcome`` of the attempt that ``job`` says is executing."""
+        match outcome:
+            case Returned(value):
+                return self._returned(job, value, now)
+            case Failed(error):
+                return self._raised(job, handler, error, now)
+            case TimedOut(timeout_s):
+                limit = format_duration(round(timeout_s * NS_PER_S))
+                return self._failed(job, handler, f"timed out after {limit}", now)
+            case Canceled(who, why):
+                return state.canceled(job, now=now, who=who, why=why)
+            case Interrupted():
+                return state.interrupted(job, now=now, crashed=False)
+
+    def _raised(self, job: Job, handler: Handler | None, error: BaseException, now: int) -> Job:
+        if isinstance(error, Discard):
+            return self._failed(job, handler, _text(error) or "discarded", now, again=False)
+        if isinstance(error, InvalidRequest):  # the data isn't what the handler takes any more
+            return self._failed(job, handler, _text(error), now, again=False)
+        if isinstance(error, Retry):
+            delay_ms = None if error.delay_ns is None else error.delay_ns // NS_PER_MS
+            text = _text(error) or "the handler asked for a rerun"
+            return self._failed(job, handler, text, now, delay_ms=delay_ms)
+        if isinstance(error, HandlerFailed):  # told by its process
+            told = error.answer
+            return self._failed(
+                job, handler, told.error, now, again=told.worth_a_rerun, trace=_end(told.trace)
+            )
+        again = handler is None or handler.worth_a_rerun(error)
+        text = f"{type(error).__name__}: {_text(error)}"
+        return self._failed(job, handler, text, now, again=again, trace=_trace(error))
+
+    def _failed(
+        self,
+        job: Job,
+        handler: Handler | None,
+        error: str,
+        now: int,
+        *,
+        again: bool = True,
+        delay_ms: int | None = None,
+        trace: str | None = None,
+    ) -> Job:
+        if delay_ms is None:
+            own = None if handler is None else handler.backoff
+            delay_s = (own or self._retry).delay_s(job.attempt, random.random)
+            delay_ms = round(delay_s * 1000)
+        return state.failed(job, now=now, error=error, delay_ms=delay_ms, again=again, trace=trace)
+
+    def _returned(self, job: Job, value: Any, now: int) -> Job:
+        try:
+            result = encode_json(value)
+        except InvalidRequest as exc:
+            error = f"the handler's result can't be kept: {exc}"
+            return self._failed(job, None, error, now, again=False)  # it would be the same again
+        whole = len(result)
+        if whole <= self._max_result_bytes:
+            return state.returned(job, now=now, result=result)
+        preview = bytes(result)[: 4 * PREVIEW_CHARS].decode("utf-8", "ignore")[:PREVIEW_CHARS]
+        return state.returned(job, now=now, result=encode_json(preview), whole_bytes=whole)
+
+
+def _text(error: BaseException) -> str:
+    """An exception's message; its own ``__str__`` is a handler's code and may raise, too."""
+    try:
+        return str(error)
+    except Exception:
+        return "(it can't be shown: its __str__ raises)"
+
+
+def _trace(error: BaseException) -> str | None:
+    """Where it was raised, without the frames that run handlers."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _ours(f.filename)]
+    return _end("".join(traceback.format_list(frames)))
+
+
+def _ours(filename: str) -> bool:
+    path = filename.replace("\\", "/")
+    return any(part in path for part in _OURS)
+
+
+def _end(text: str) -> str | None:
+    """The last frames count most."""
+    text = text.strip("\n")
+    if len(text) > MAX_TRACE_CHARS:
+        text = "..." + text[3 - MAX_TRACE_CHARS :]
+    return text or None

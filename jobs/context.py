@@ -1,0 +1,88 @@
+"""``Context``: what a handler may know of the attempt that it is, and do with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from jobs.model import JobId
+from jobs.resources import Resources
+
+T = TypeVar("T")
+
+
+def _nothing(fraction: float, note: str) -> None:
+    """Where nobody looks at progress."""
+
+
+async def _nowhere(request: dict[str, Any]) -> JobId:
+    raise RuntimeError("this attempt can't submit jobs: there is no worker around it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """One attempt of a job.
+
+    ``attempt`` counts from 1 to ``max_attempts``. ``deadline`` is when it will be stopped.
+    ``rehearsal``: it runs on a copy of the log, and must leave the world alone.
+    """
+
+    job_id: JobId
+    attempt: int
+    max_attempts: int
+    deadline: datetime | None = None
+    rehearsal: bool = False
+    logger: logging.Logger | logging.LoggerAdapter[Any] = field(
+        default_factory=lambda: logging.getLogger("jobs.handler")
+    )
+    resources: Resources = field(default_factory=Resources)
+    report: Callable[[float, str], None] = _nothing
+    send: Callable[[dict[str, Any]], Awaitable[JobId]] = _nowhere
+    stopped: Callable[[], bool] = lambda: False
+
+    @property
+    def key(self) -> str:
+        """An idempotency key: after a crash the same attempt may run once more, with this key."""
+        return f"{self.job_id}/{self.attempt}"
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds until the deadline; ``None`` if there is none."""
+        if self.deadline is None:
+            return None
+        return (self.deadline - datetime.now(UTC)).total_seconds()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the attempt has been stopped (timeout, cancel, shutdown). A ``def`` handler
+        runs in a thread, which can't be stopped from outside: a long one looks here."""
+        return self.stopped()
+
+    def progress(self, fraction: float, note: str = "") -> None:
+        """Say how far the attempt is, 0 to 1; ``GET /job/{id}/status`` shows the last word.
+
+        Cheap, and callable from threads. It is not stored: a crash forgets it.
+        """
+        self.report(min(max(float(fraction), 0.0), 1.0), note)
+
+    def get(self, kind: type[T]) -> T:
+        """What a ``@startup`` function gave, by its type.
+
+        Raises:
+            LookupError: none gave one.
+        """
+        return self.resources.get(kind)
+
+    async def submit(self, handler: str, data: Any = None, **options: Any) -> JobId:
+        """Submit a follow-up job, whose parent is this one; its id.
+
+        An attempt that is begun again after a crash submits again: let the follow-up bear it.
+
+        Args:
+            options: ``timeout``, ``ttl``, ``delay``, ``run_at`` as on the wire.
+        """
+        request = {**options, "handler": handler, "data": data, "parent": str(self.job_id)}
+        return await self.send(request)

@@ -1,0 +1,126 @@
+"""Job functions of every kind, in a real worker."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.harness import FINAL, Cluster, WorkerProcess, until
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def worker(cluster: Cluster) -> WorkerProcess:
+    return cluster.worker(JOBS_HANDLERS="tests.apps.kinds", JOBS_PROCESSES="2")
+
+
+def ended(worker: WorkerProcess, id: str) -> Any:
+    def look() -> Any:
+        job = worker.status(id)
+        return job if job["status"] in FINAL else None
+
+    return until(look, 40, f"{id} is final")
+
+
+def run(worker: WorkerProcess, handler: str, data: Any = None, **more: Any) -> Any:
+    return ended(worker, worker.submit(handler=handler, data=data, **more))
+
+
+def test_typed_data(worker: WorkerProcess, cluster: Cluster) -> None:
+    good = {"name": "a", "size": {"width": 3, "height": 4}}
+    assert run(worker, "typed", good)["result"] == {"name": "a", "area": 12}
+    bad = {"name": "a", "size": {"width": "3", "height": 4}}
+    answer = worker.post("/job", {"handler": "typed", "data": bad})
+    assert answer.status == 422
+    assert answer.json["field"] == "data.size.width"
+    (id,) = cluster.produce([b'{"handler": "typed", "data": {"name": "a"}, "ttl": 5}'])
+    job = ended(worker, id)
+    assert (job["status"], job["attempt"]) == ("failed", 0)
+    assert job["error"].startswith("data: object missing required field size")
+    assert worker.post("/job", {"handler": "small", "data": "x" * 50}).json["field"] == "data"
+
+
+def test_threads(worker: WorkerProcess) -> None:
+    ids = [worker.submit(handler="thread", data=0.5) for _ in range(5)]
+    echo = run(worker, "echo", 1)
+    assert echo["status"] == "done", "blocking functions don't hold the loop up"
+    assert all(ended(worker, id)["result"].startswith("handler") for id in ids)
+    late = run(worker, "thread", 60, timeout="100ms", ttl=0)
+    assert late["error"] == "timed out after 100ms"
+    assert run(worker, "thread", 0)["status"] == "done"
+
+
+def test_a_process_that_hangs_is_killed_and_the_pool_heals(worker: WorkerProcess) -> None:
+    first = run(worker, "process", "x")
+    assert first["result"]["data"] == "x"
+    hanging = [
+        worker.submit(handler="process", data="hang", timeout="500ms", ttl=0) for _ in range(4)
+    ]
+    for id in hanging:
+        assert ended(worker, id)["error"] == "timed out after 500ms"
+    died = run(worker, "process", "die", ttl=0)
+    assert "exit code 7" in died["error"]
+    raised = run(worker, "process", "raise", ttl=0)
+    assert raised["error"] == "LookupError: from the process"
+    assert "in_a_process" in raised["trace"]
+    discarded = run(worker, "process", "discard", ttl=5)
+    assert (discarded["error"], discarded["attempt"]) == ("never", 1)
+    retried = run(worker, "process", "retry", ttl=2)
+    assert (retried["error"], retried["attempt"]) == ("not yet", 3)
+    canceled = worker.submit(handler="process", data="hang", timeout="600s")
+    until(lambda: worker.status(canceled)["status"] == "executing", 20, "it runs")
+    assert worker.post(f"/job/{canceled}/cancel").status == 200
+    again = run(worker, "process", "y")
+    assert again["status"] == "done"
+
+
+def test_steering(worker: WorkerProcess) -> None:
+    job = run(worker, "steer", "retry")
+    assert (job["status"], job["attempt"], job["result"]) == ("done", 3, f"{job['id']}/3")
+    job = run(worker, "steer", "discard")
+    assert (job["status"], job["attempt"], job["error"]) == ("failed", 1, "it is of no use")
+    job = run(worker, "steer", "error")
+    assert (job["status"], job["attempt"], job["max_attempts"]) == ("failed", 6, 6)
+    assert job["error"] == "ValueError: an ordinary failure"
+    assert "in steer" in job["trace"]
+    assert "executor.py" not in job["trace"], "our own frames tell nobody anything"
+    assert run(worker, "picky", "os")["attempt"] == 6
+    assert run(worker, "picky", "file")["attempt"] == 1
+    assert run(worker, "picky", "value")["attempt"] == 1
+
+
+def test_progress_log_resources_and_follow_ups(worker: WorkerProcess) -> None:
+    id = worker.submit(handler="steps", timeout="600s")
+    until(lambda: worker.status(id)["progress"] is not None, 20, "progress is told")
+    assert worker.status(id)["progress"] == {"fraction": 0.25, "note": "a quarter"}
+    assert f"job {id} attempt 1: at work" in worker.text()
+    assert worker.post(f"/job/{id}/cancel").status == 200
+    assert worker.status(id)["progress"] is None
+    assert run(worker, "sell")["result"] == 1
+    assert run(worker, "sell")["result"] == 2
+    parent = run(worker, "parent", "hello")
+    child = ended(worker, parent["result"])
+    assert (child["result"], child["parent"], child["max_attempts"]) == ("hello", parent["id"], 1)
+    assert worker.terminate() == 0
+    assert "shop closed after 2 sales" in worker.text()
+
+
+def test_limits(worker: WorkerProcess) -> None:
+    ids = [worker.submit(handler="narrow", data=0.3) for _ in range(12)]
+    began = time.monotonic()
+    assert run(worker, "echo", 1)["status"] == "done"
+    assert worker.status(ids[-1])["status"] == "waiting", "others pass those over the limit"
+    assert time.monotonic() - began < 30
+    assert {ended(worker, id)["result"] for id in ids} <= {1, 2}
+    paced = [worker.submit(handler="paced") for _ in range(15)]
+    times = sorted(ended(worker, id)["result"] for id in paced)
+    assert times[-1] - times[0] >= 1.3, "fifteen at ten a second"
+
+
+def test_a_module_that_does_not_import_stops_the_start(cluster: Cluster) -> None:
+    worker = cluster.worker(ready=False, JOBS_HANDLERS="tests.apps.nowhere")
+    assert worker.process.wait(30) == 2
+    assert "module 'tests.apps.nowhere' can't be imported: ModuleNotFoundError" in worker.text()
