@@ -15,6 +15,7 @@ import secrets
 import socket
 from typing import cast
 
+import commands
 import handlers  # noqa: F401 - registers the job functions that come with the worker
 import web
 from agents import streams
@@ -98,3 +99,4 @@ web.attach(
     app,
     web.Parts(settings, names, table, jobs, reader, submitter, cancels, runner, resume, lifecycle),
 )
+commands.attach(app)

@@ -1,0 +1,69 @@
+"""``faust -A app handlers``: the job functions that a worker would have. It needs no broker."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from faust.cli import AppCommand, option
+
+from jobs.durations import format_duration
+from jobs.limits import Rate
+from jobs.registry import HANDLERS, Handler, Registry
+from worker.app import JobsApp
+
+_COLUMNS = ("name", "kind", "timeout", "reruns", "limits", "module", "doc")
+_UNITS = {1.0: "s", 60.0: "m", 3_600.0: "h"}
+
+
+def attach(app: JobsApp) -> None:
+    """Add the command."""
+
+    @app.command(option("--json", "as_json", is_flag=True, help="JSON instead of a table."))
+    async def handlers(self: AppCommand, as_json: bool) -> None:
+        """List the job functions with their options."""
+        rows = described(HANDLERS)
+        print(json.dumps(rows, indent=2) if as_json or self.json else as_table(rows))
+
+
+def described(registry: Registry) -> list[dict[str, Any]]:
+    """Each handler with its options, by name; ``None`` where the worker's value holds."""
+    return [_described(each) for each in sorted(registry, key=lambda each: each.name)]
+
+
+def as_table(rows: list[dict[str, Any]]) -> str:
+    """Aligned text, with ``-`` for what a handler leaves to the worker."""
+    cells = [[name.upper() for name in _COLUMNS]]
+    cells += [[_cell(row[name]) for name in _COLUMNS] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+def _described(handler: Handler) -> dict[str, Any]:
+    limits = {
+        "max_running": handler.max_running,
+        "rate": None if handler.rate is None else _rate(handler.rate),
+        "max_size": handler.max_size,
+    }
+    return {
+        "name": handler.name,
+        "kind": handler.kind.value,
+        "timeout": None if handler.timeout_ns is None else format_duration(handler.timeout_ns),
+        "reruns": handler.reruns,
+        "limits": {name: value for name, value in limits.items() if value is not None},
+        "module": handler.function.__module__,
+        "doc": handler.help,
+    }
+
+
+def _rate(rate: Rate) -> str:
+    return f"{rate.count}/{_UNITS[rate.seconds]}"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        value = " ".join(f"{name}={each}" for name, each in value.items())
+    return "-" if value in (None, "") else str(value)

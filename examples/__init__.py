@@ -1,0 +1,1 @@
+"""Job functions to learn from; each folder has a README, and runs as a test."""
