@@ -13,7 +13,7 @@ from jobs.model import JobId
 from log.reader import LogReader, Record
 from log.writer import Entry, LogWriter
 from tables.fold import row_key
-from tables.jobs import JobTable, now_ms
+from tables.jobs import Change, JobTable, now_ms
 from tables.partition import Partition
 
 
@@ -79,4 +79,6 @@ class Cancels:
             row = state.canceled_unread(
                 submitted_at=record.timestamp, now=now_ms(), who=asked.who, why=asked.why
             )
-            await self._table.write(part, [(job_id.offset, row)])
+            await self._table.write(part, [Change(job_id.offset, None, row)])
+            if part.head(job_id.offset) is not row:  # intake was quicker
+                await self._runner.cancel(part, job_id.offset, asked.who, asked.why)

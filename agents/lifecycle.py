@@ -97,6 +97,10 @@ class Lifecycle:
         conf.topic_partitions = cluster.partitions
         conf.broker_session_timeout = session_s
         conf.broker_heartbeat_interval = session_s / 4
+        if cluster.embedded:
+            # Tansu leaves a join unanswered at times, when members come and go in the middle
+            # of it; it is answered when asked again. Faust waits 90 s before that.
+            conf.broker_request_timeout = 3 * session_s
         conf.broker_rebalance_timeout = session_s if cluster.embedded else 3 * session_s
         if cluster.embedded:
             self._app.fetch_max_wait_ms = _EMBEDDED_FETCH_WAIT_MS

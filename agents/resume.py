@@ -19,10 +19,10 @@ from agents.dead import DeadLetters
 from agents.feed import Feed
 from agents.runner import Runner
 from jobs import state
-from jobs.model import Job, JobId, Status
+from jobs.model import JobId, Status
 from log.reader import LogReader
 from log.writer import NotWritten
-from tables.jobs import JobTable, now_ms
+from tables.jobs import Change, JobTable, now_ms
 from tables.partition import Partition, PartitionLost
 from tables.takeover import Taken, Takeover
 from worker.app import JobsApp
@@ -169,7 +169,7 @@ class Resume:
         part.on_foreign = self.foreign
         open_rows = [(n, job) for n, job in part.rows.items() if not job.status.final]
         broken = [
-            (n, state.interrupted(job, now=now_ms(), crashed=taken.orphaned))
+            Change(n, job, state.interrupted(job, now=now_ms(), crashed=taken.orphaned))
             for n, job in open_rows
             if job.status is Status.EXECUTING
         ]
@@ -191,9 +191,9 @@ class Resume:
                 len(broken),
             )
 
-    async def _bury(self, part: Partition, rows: Sequence[tuple[int, Job]]) -> None:
-        for offset, job in rows:
-            if job.status is Status.FAILED:  # poison
+    async def _bury(self, part: Partition, rows: Sequence[Change]) -> None:
+        for offset, _, job in rows:
+            if job is not None and job.status is Status.FAILED:  # poison
                 job_id = JobId(part.number, offset)
                 logger.error("job %s: %s", job_id, job.error)
                 await self._dead.put_job(job_id, job.error or "", None)

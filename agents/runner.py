@@ -29,7 +29,7 @@ from jobs.registry import Context, Registry
 from jobs.retry import RetryPolicy
 from log.writer import NotWritten
 from settings import Settings
-from tables.jobs import JobTable, now_ms
+from tables.jobs import Change, JobTable, now_ms
 from tables.partition import Partition, PartitionLost
 
 logger = logging.getLogger(__name__)
@@ -141,18 +141,23 @@ class Runner:
             PartitionLost: the partition is no longer ours.
         """
         job_id = JobId(part.number, offset)
-        attempt = self._attempts.get(job_id)
-        if attempt is not None:
-            # Its outcome may be on its way already; if that is a rerun, it is canceled then.
-            attempt.stop(Canceled(who, why))
-            return
-        job = part.head(offset)
-        if job is not None and job.status is Status.WAITING:
+        while True:
+            attempt = self._attempts.get(job_id)
+            if attempt is not None:
+                # Its outcome may be on its way already; if that is a rerun, it is canceled then.
+                attempt.stop(Canceled(who, why))
+                return
+            job = part.head(offset)
+            if job is None or job.status is not Status.WAITING:
+                return
             self._pool.discard(job_id)
             self._timer.discard(job_id)
             row = state.canceled(job, now=now_ms(), who=who, why=why)
-            await self._table.write(part, [(offset, row)])
+            await self._table.write(part, [Change(offset, job, row)])
             self._room.set()
+            if part.head(offset) is row:
+                return
+            # It has moved on before our row was sent: look again.
 
     def let_go(self, part: Partition) -> None:
         """A partition is no longer ours: interrupt its attempts, forget its other jobs."""
@@ -255,7 +260,9 @@ class Runner:
             return None
         row = state.start(job, now=now_ms(), worker=self._worker)
         # kill -9 before this is durable: waiting, started by the next owner.
-        await self._table.write(part, [(job_id.offset, row)])
+        await self._table.write(part, [Change(job_id.offset, job, row)])
+        if part.head(job_id.offset) is not row:
+            return None  # canceled meanwhile
         # kill -9 from here on: executing; the next owner counts a crash and starts it again.
         return row
 
@@ -310,8 +317,7 @@ class Runner:
                 await asyncio.sleep(RETRY_MS / 1000)
         # kill -9 here: a dead letter of a job that is executing still; it is run again, and may
         # get a second letter.
-        if part.head(job_id.offset) is before:
-            await self._table.write(part, [(job_id.offset, after)])
+        await self._table.write(part, [Change(job_id.offset, before, after)])
 
     def _after(self, row: Job, outcome: Outcome) -> Job:
         now = now_ms()
