@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -59,16 +60,21 @@ class Cancels:
         await self._writer.write(self._topic, [entry], timeout_s)
 
     async def handle(self, part: Partition, records: Sequence[Record]) -> None:
-        """Carry cancels out: waiting jobs are canceled when this returns, executing ones stop.
+        """Carry cancels out; all are recorded when this returns.
 
         Raises:
             PartitionLost: the partition is no longer ours; the next owner reads the record.
         """
-        for job_id, asked in readable(self._topic, part.number, records, _DECODER):
-            if part.head(job_id.offset) is not None:
-                await self._runner.cancel(part, job_id.offset, asked.who, asked.why)
-            elif job_id.offset >= self._places.get(part.number, 0):
-                await self._cancel_unread(part, job_id, asked)
+        # Side by side: a handler that is slow to stop holds up no other job's cancel.
+        async with asyncio.TaskGroup() as group:
+            for job_id, asked in readable(self._topic, part.number, records, _DECODER):
+                group.create_task(self._carry_out(part, job_id, asked))
+
+    async def _carry_out(self, part: Partition, job_id: JobId, asked: CancelRecord) -> None:
+        if part.head(job_id.offset) is not None:
+            await self._runner.cancel(part, job_id.offset, asked.who, asked.why)
+        elif job_id.offset >= self._places.get(part.number, 0):
+            await self._cancel_unread(part, job_id, asked)
 
     async def _cancel_unread(self, part: Partition, job_id: JobId, asked: CancelRecord) -> None:
         """Leave a row for a job that intake hasn't read; intake knows it by its timestamp."""

@@ -135,7 +135,10 @@ class Runner:
             self._pool.add(job_id, rerun=True)
 
     async def cancel(self, part: Partition, offset: int, who: str, why: str) -> None:
-        """Stop an admitted job for good. A final state stays.
+        """Stop an admitted job for good, and wait until that is recorded. A final state stays.
+
+        kill -9 before it is recorded: the cancel's place isn't committed, so the next owner
+        reads it again.
 
         Raises:
             PartitionLost: the partition is no longer ours.
@@ -144,10 +147,14 @@ class Runner:
         while True:
             attempt = self._attempts.get(job_id)
             if attempt is not None:
-                # Its outcome may be on its way already; if that is a rerun, it is canceled then.
                 attempt.stop(Canceled(who, why))
-                return
+                # Its outcome may have been on its way already; if that is a rerun, the rerun is
+                # canceled in the next round.
+                await attempt.settled.wait()
+            part.check()
             job = part.head(offset)
+            if attempt is not None and job is not None and job.status is Status.EXECUTING:
+                continue
             if job is None or job.status is not Status.WAITING:
                 return
             self._pool.discard(job_id)
@@ -242,6 +249,7 @@ class Runner:
             asyncio.get_running_loop().call_soon(self._look_again, part, job_id)
 
     def _forget(self, job_id: JobId, attempt: Attempt) -> None:
+        attempt.settled.set()
         if self._attempts.get(job_id) is attempt:  # not a later one, of a partition taken back
             del self._attempts[job_id]
 
@@ -289,9 +297,6 @@ class Runner:
             self._forget(job_id, attempt)
             if after.status is not Status.WAITING:
                 return
-            if attempt.cancel is not None:
-                who, why = attempt.cancel.who, attempt.cancel.why
-                await self.cancel(part, job_id.offset, who, why)
             await attempt.over()  # never two attempts of one job at once
             asyncio.get_running_loop().call_soon(self.take_up, part, job_id.offset)
         except PartitionLost:
@@ -366,5 +371,5 @@ def _told(error: BaseException) -> str:
     """An exception as a line; its own ``__str__`` is a handler's code and may raise, too."""
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:
+    except BaseException:  # even SystemExit, which would stop the event loop
         return f"{type(error).__name__} (it can't be shown: its __str__ raises)"

@@ -151,8 +151,10 @@ class JobTable(Table[str, Job]):
     async def _guarded(self, part: Partition, sending: Coroutine[Any, Any, None]) -> None:
         try:
             self._check(part)
-            async with asyncio.timeout(self._write_timeout_s), part.writing():
+            # The clock starts when the partition is free: waiting for that is no fault of Kafka.
+            async with part.writing(), asyncio.timeout(self._write_timeout_s):
                 await sending
+            await part.shown()
         except TimeoutError:
             part.lose(f"Kafka didn't acknowledge a row in {self._write_timeout_s:g}s")
         except KafkaError as exc:
