@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Before a command: it runs beside an Apache Kafka, unless KAFKA names a broker.
+APACHE := $(if $(KAFKA),,$(BIN)/python -m tests.kafka)
 # Each lock has a stamp: `make run` waits for what runs, not for the test tools as well.
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
@@ -14,16 +16,21 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 	--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock clean
+.PHONY: help run test test-kafka check lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-run: $(RUNTIME) ## a worker, with a broker of its own unless KAFKA=host:port names one
-	@exec $(BIN)/python -m devbroker run -- $(ARGS)
+run: $(RUNTIME) ## a worker and a broker; KAFKA=host:port: that one; BROKER=kafka: one that keeps jobs
+	@exec $(if $(APACHE),$(if $(filter kafka,$(BROKER)),$(APACHE) --data kafka-data)) \
+		$(BIN)/python -m devbroker run -- $(ARGS)
 
 test: $(DEV) ## the whole test suite, on two cores
 	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-kafka: $(DEV) ## what needs a broker, on Apache Kafka (Java 17 and Maven; or KAFKA=host:port)
+	@exec $(APACHE) $(BIN)/python -m pytest -n 2 --dist loadgroup \
+		tests/kafka tests/broker tests/end_to_end $(ARGS)
 
 check: $(DEV) ## style, types, and which package may import which
 	$(BIN)/ruff check .
@@ -47,7 +54,7 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) can't make a virtual environment. On Debian and Ubuntu:" \
 			"apt install python3-venv" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { [ -e $(RUNTIME) ] || rm -rf $(VENV); exit 1; }
 
 $(RUNTIME): requirements.lock | $(BIN)/python
 	@echo "Installing into $(VENV) (once, and again when requirements.lock changes) …"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
 
 from aiokafka.errors import KafkaError
 
@@ -12,6 +14,8 @@ from agents.feed import Feed
 from agents.resume import Resume
 from log.writer import NotWritten
 from tables.partition import PartitionLost
+from worker.app import JobsApp
+from worker.transport import JobsConsumer
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +35,33 @@ class Audit:
         for look in (*[feed.audit for feed in self._feeds], self._resume.watch_changelogs):
             if not self._rebalancing() and not self._resume.recovering:
                 await look()
+
+
+class Membership:
+    """Notices when the group doesn't settle, says so, and joins it afresh."""
+
+    def __init__(self, resume: Resume, app: JobsApp) -> None:
+        self._resume = resume
+        self._app = app
+        self._since: float | None = None
+
+    async def look(self) -> None:
+        """One look; to be called often."""
+        now = time.monotonic()
+        if self._resume.assigned and not self._app.rebalancing:
+            self._since = None
+            return
+        conf = self._app.conf
+        limit_s = 2 * (conf.broker_session_timeout + conf.broker_rebalance_timeout)
+        self._since = self._since or now
+        if now - self._since > limit_s and not self._resume.taking:
+            self._since = now
+            logger.error(
+                "the consumer group %s has not settled in %gs: leaving it and joining it afresh",
+                conf.id,
+                limit_s,
+            )
+            await cast(JobsConsumer, self._app.consumer).rejoin()
 
 
 async def every(interval_s: float, step: Callable[[], Awaitable[object]]) -> None:

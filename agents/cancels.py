@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -13,7 +14,7 @@ from jobs.model import JobId
 from log.reader import LogReader, Record
 from log.writer import Entry, LogWriter
 from tables.fold import row_key
-from tables.jobs import JobTable, now_ms
+from tables.jobs import Change, JobTable, now_ms
 from tables.partition import Partition
 
 
@@ -59,16 +60,21 @@ class Cancels:
         await self._writer.write(self._topic, [entry], timeout_s)
 
     async def handle(self, part: Partition, records: Sequence[Record]) -> None:
-        """Carry cancels out: waiting jobs are canceled when this returns, executing ones stop.
+        """Carry cancels out; all are recorded when this returns.
 
         Raises:
             PartitionLost: the partition is no longer ours; the next owner reads the record.
         """
-        for job_id, asked in readable(self._topic, part.number, records, _DECODER):
-            if part.head(job_id.offset) is not None:
-                await self._runner.cancel(part, job_id.offset, asked.who, asked.why)
-            elif job_id.offset >= self._places.get(part.number, 0):
-                await self._cancel_unread(part, job_id, asked)
+        # Side by side: a handler that is slow to stop holds up no other job's cancel.
+        async with asyncio.TaskGroup() as group:
+            for job_id, asked in readable(self._topic, part.number, records, _DECODER):
+                group.create_task(self._carry_out(part, job_id, asked))
+
+    async def _carry_out(self, part: Partition, job_id: JobId, asked: CancelRecord) -> None:
+        if part.head(job_id.offset) is not None:
+            await self._runner.cancel(part, job_id.offset, asked.who, asked.why)
+        elif job_id.offset >= self._places.get(part.number, 0):
+            await self._cancel_unread(part, job_id, asked)
 
     async def _cancel_unread(self, part: Partition, job_id: JobId, asked: CancelRecord) -> None:
         """Leave a row for a job that intake hasn't read; intake knows it by its timestamp."""
@@ -79,4 +85,6 @@ class Cancels:
             row = state.canceled_unread(
                 submitted_at=record.timestamp, now=now_ms(), who=asked.who, why=asked.why
             )
-            await self._table.write(part, [(job_id.offset, row)])
+            await self._table.write(part, [Change(job_id.offset, None, row)])
+            if part.head(job_id.offset) is not row:  # intake was quicker
+                await self._runner.cancel(part, job_id.offset, asked.who, asked.why)

@@ -16,7 +16,7 @@ from jobs.errors import InvalidRequest
 from jobs.model import Job, Malformed
 from jobs.registry import DEFAULT_HANDLER, Registry
 from log.reader import Record
-from tables.jobs import JobTable, now_ms
+from tables.jobs import Change, JobTable, now_ms
 from tables.partition import Partition
 
 _ROW_OVERHEAD = 4_000  # bytes of a row besides its data, error text included
@@ -56,7 +56,7 @@ class Intake:
             rest = rest[reserved:]
 
     async def _admit(self, part: Partition, records: Sequence[Record]) -> None:
-        rows: list[tuple[int, Job]] = []
+        rows: list[Change] = []
         letters: list[Letter] = []
         for record in records:
             if self._known(part, record):  # canceled while we waited for room
@@ -64,7 +64,8 @@ class Intake:
             job = self._first_row(record)
             if job.status.final:
                 letters.append(Letter(part.number, record, job.error or ""))
-            rows.append((record.offset, job))
+            before = part.head(record.offset)  # of a topic that was made again, if any
+            rows.append(Change(record.offset, before, job))
         # kill -9 here: no row, the place isn't committed; the records are delivered again.
         if letters:
             await self._dead.put(letters)
@@ -73,8 +74,8 @@ class Intake:
             await self._table.write(part, rows)
         # kill -9 here: the rows are there, the next owner runs them; delivered again, they
         # are known by place and timestamp.
-        for offset, _ in rows:
-            self._runner.take_up(part, offset)
+        for change in rows:
+            self._runner.take_up(part, change.offset)
 
     def _known(self, part: Partition, record: Record) -> bool:
         """Whether the record has been admitted before. A record of the same place with another

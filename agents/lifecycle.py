@@ -11,7 +11,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from agents.audit import Audit, every
+from agents.audit import Audit, Membership, every
 from agents.feed import Feed
 from agents.resume import Resume
 from agents.runner import Runner
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 COMMIT_S = 1.0
 SWEEP_S = 5.0
+WATCH_S = 1.0
 _FIND_BROKER_S = 60.0
 _EMBEDDED_SESSION_S = 4.0  # Tansu lets a join wait for half of the session timeout
 _EMBEDDED_FETCH_WAIT_MS = 10  # Tansu doesn't wake a waiting fetch when a record arrives
@@ -60,8 +61,11 @@ class Lifecycle:
         self._resources = resources
         self._sweeper = Sweeper(table, feeds[0].places, settings.keep_s)
         self._audit = Audit(feeds, resume, lambda: app.rebalancing)
+        self._membership = Membership(resume, app)
+        self._watch: asyncio.Task[None] | None = None
         self.partitions = settings.partitions
         self.draining = False
+        self._embedded = False
 
     def attach(self) -> None:
         """Hook into the app."""
@@ -100,8 +104,15 @@ class Lifecycle:
         conf.topic_partitions = cluster.partitions
         conf.broker_session_timeout = session_s
         conf.broker_heartbeat_interval = session_s / 4
+        if cluster.embedded:
+            # Tansu leaves a join unanswered at times, when members come and go in the middle
+            # of it; it is answered when asked again. Faust waits 90 s before that.
+            conf.broker_request_timeout = 3 * session_s
         conf.broker_rebalance_timeout = session_s if cluster.embedded else 3 * session_s
         await self._open_resources()
+        # Faust's own tasks begin after the first assignment, which is what this waits for.
+        self._watch = asyncio.create_task(every(WATCH_S, self._membership.look))
+        self._embedded = cluster.embedded
         if cluster.embedded:
             self._app.fetch_max_wait_ms = _EMBEDDED_FETCH_WAIT_MS
 
@@ -119,7 +130,7 @@ class Lifecycle:
         first = not self._resume.assigned
         await self._resume.on_assigned()
         if first:
-            url = self._settings.url
+            url = str(self._app.conf.canonical_url).rstrip("/")
             print(f"ready: {url}/ (page), {url}/job (endpoints); Ctrl-C stops it", flush=True)
 
     async def _commit(self) -> None:
@@ -130,7 +141,13 @@ class Lifecycle:
         """SIGTERM: no new attempts; running ones may finish; the rest are interrupted and go
         on at the next worker. We stay in the group until then, so that nobody else begins them."""
         self.draining = True
+        if self._watch is not None:
+            self._watch.cancel()
         await self._runner.drain(self._settings.grace_s)
+        # Tansu is left with a leader that has gone when one leaves while others join: they all
+        # become followers, for ever. One that is missed by its session timeout is replaced.
+        alone = len(self._app.router.tables_metadata()) <= 1 and not self._app.rebalancing
+        self._app.vanish = self._embedded and not alone
         await self._resume.stop()
         self._runner.callers.close()
         await HOOKS.stop(self._resources)

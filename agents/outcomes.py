@@ -96,7 +96,7 @@ def _text(error: BaseException) -> str:
     """An exception's message; its own ``__str__`` is a handler's code and may raise, too."""
     try:
         return str(error)
-    except Exception:
+    except BaseException:  # even SystemExit, which would stop the event loop
         return "(it can't be shown: its __str__ raises)"
 
 

@@ -19,10 +19,10 @@ from agents.dead import DeadLetters
 from agents.feed import Feed
 from agents.runner import Runner
 from jobs import state
-from jobs.model import Job, JobId, Status
+from jobs.model import JobId, Status
 from log.reader import LogReader
 from log.writer import NotWritten
-from tables.jobs import JobTable, now_ms
+from tables.jobs import Change, JobTable, now_ms
 from tables.partition import Partition, PartitionLost
 from tables.takeover import Taken, Takeover
 from worker.app import JobsApp
@@ -31,7 +31,8 @@ from worker.transport import JobsConsumer
 logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0
-RELEASE_S = 1.0  # a rebalance waits for this; a mark that is late only counts as a crash
+STOPS = ""  # no reason to tell of: everybody knows
+RELEASE_S = 2.0  # a rebalance waits for this; a mark that is late only counts as a crash
 _BATCH = 500
 
 
@@ -66,6 +67,11 @@ class Resume:
         self.assigned = False  # whether a first assignment is through
 
     @property
+    def taking(self) -> bool:
+        """Whether partitions are being taken over now, which may take its time."""
+        return self._busy.locked()
+
+    @property
     def recovering(self) -> bool:
         """Whether partitions are ours that aren't served yet."""
         return not self.assigned or self._busy.locked()
@@ -88,12 +94,17 @@ class Resume:
         for gone in set(self._table.served) - numbers:
             self._forget(gone, "another worker has it now")
         await self._take(numbers)
+        for gone in set(self._table.served) - self._ours():
+            self._forget(gone, "it moved on while we took it")
         self.assigned = True
 
     def lost(self, part: Partition, why: str) -> None:
         """A lease ended. If the partition is still assigned to us, take it over again."""
+        current = self._table.served.get(part.number)
+        if current is not None and current is not part:
+            return  # a lease of a takeover that was cut short; the jobs are another one's now
         self._runner.let_go(part)
-        if self._table.served.get(part.number) is part:
+        if current is part:
             self._forget(part.number, why)
             self._spawn(self._retake(part.number))
 
@@ -128,7 +139,7 @@ class Resume:
         """Commit, let go on purpose, and serve nothing any more."""
         await self.on_revoked()
         for number in list(self._table.served):
-            self._forget(number, "the worker stops")
+            self._forget(number, STOPS)
         for task in self._tasks:
             task.cancel()
 
@@ -150,6 +161,7 @@ class Resume:
         async with self._busy:
             while True:
                 wanted = set(numbers) & self._ours()  # a rebalance may have come meanwhile
+                taken: list[Taken] = []
                 try:
                     held = dict(self._table.served)
                     taken = await self._takeover.take(sorted(wanted), held)
@@ -160,6 +172,10 @@ class Resume:
                     return
                 except (KafkaError, NotWritten, PartitionLost) as exc:
                     logger.warning("taking partitions over waits for Kafka: %s", exc)
+                finally:
+                    for each in taken:
+                        if self._table.served.get(each.partition.number) is not each.partition:
+                            each.partition.alive = False  # cut short: nobody writes under it
                 await asyncio.sleep(RETRY_S)
 
     async def _resume(self, taken: Taken, places: dict[str, int]) -> None:
@@ -169,7 +185,7 @@ class Resume:
         part.on_foreign = self.foreign
         open_rows = [(n, job) for n, job in part.rows.items() if not job.status.final]
         broken = [
-            (n, state.interrupted(job, now=now_ms(), crashed=taken.orphaned))
+            Change(n, job, state.interrupted(job, now=now_ms(), crashed=taken.orphaned))
             for n, job in open_rows
             if job.status is Status.EXECUTING
         ]
@@ -191,9 +207,9 @@ class Resume:
                 len(broken),
             )
 
-    async def _bury(self, part: Partition, rows: Sequence[tuple[int, Job]]) -> None:
-        for offset, job in rows:
-            if job.status is Status.FAILED:  # poison
+    async def _bury(self, part: Partition, rows: Sequence[Change]) -> None:
+        for offset, _, job in rows:
+            if job is not None and job.status is Status.FAILED:  # poison
                 job_id = JobId(part.number, offset)
                 logger.error("job %s: %s", job_id, job.error)
                 await self._dead.put_job(job_id, job.error or "", None)
@@ -214,10 +230,16 @@ class Resume:
         return found
 
     async def _retake(self, number: int) -> None:
-        while self._app.stale() or self._app.rebalancing:
-            await asyncio.sleep(RETRY_S)  # a rebalance will tell whose it is
-        if number in self._ours() and number not in self._table.served:
-            await self._take([number])
+        while True:
+            try:
+                while self._app.stale() or self._app.rebalancing:
+                    await asyncio.sleep(RETRY_S)  # a rebalance will tell whose it is
+                if number in self._ours() and number not in self._table.served:
+                    await self._take([number])
+                return
+            except Exception:
+                logger.exception("partition %d can't be taken back yet; please report", number)
+            await asyncio.sleep(RETRY_S)
 
     async def _mend(self, part: Partition, start: int, stop: int | None) -> None:
         try:

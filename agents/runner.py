@@ -28,7 +28,7 @@ from jobs.model import Job, JobId, Status
 from jobs.retry import RetryPolicy
 from log.writer import NotWritten
 from settings import Settings
-from tables.jobs import JobTable, now_ms
+from tables.jobs import Change, JobTable, now_ms
 from tables.partition import Partition, PartitionLost
 
 logger = logging.getLogger(__name__)
@@ -137,24 +137,36 @@ class Runner:
             self._pool.add(job_id, rerun=True, group=job.handler)
 
     async def cancel(self, part: Partition, offset: int, who: str, why: str) -> None:
-        """Stop an admitted job for good. A final state stays.
+        """Stop an admitted job for good, and wait until that is recorded. A final state stays.
+
+        kill -9 before it is recorded: the cancel's place isn't committed, so the next owner
+        reads it again.
 
         Raises:
             PartitionLost: the partition is no longer ours.
         """
         job_id = JobId(part.number, offset)
-        attempt = self._attempts.get(job_id)
-        if attempt is not None:
-            # Its outcome may be on its way already; if that is a rerun, it is canceled then.
-            attempt.stop(Canceled(who, why))
-            return
-        job = part.head(offset)
-        if job is not None and job.status is Status.WAITING:
+        while True:
+            attempt = self._attempts.get(job_id)
+            if attempt is not None:
+                attempt.stop(Canceled(who, why))
+                # Its outcome may have been on its way already; if that is a rerun, the rerun is
+                # canceled in the next round.
+                await attempt.settled.wait()
+            part.check()
+            job = part.head(offset)
+            if attempt is not None and job is not None and job.status is Status.EXECUTING:
+                continue
+            if job is None or job.status is not Status.WAITING:
+                return
             self._pool.discard(job_id)
             self._timer.discard(job_id)
             row = state.canceled(job, now=now_ms(), who=who, why=why)
-            await self._table.write(part, [(offset, row)])
+            await self._table.write(part, [Change(offset, job, row)])
             self._room.set()
+            if part.head(offset) is row:
+                return
+            # It has moved on before our row was sent: look again.
 
     def let_go(self, part: Partition) -> None:
         """A partition is no longer ours: interrupt its attempts, forget its other jobs."""
@@ -239,6 +251,7 @@ class Runner:
             asyncio.get_running_loop().call_soon(self._look_again, part, job_id)
 
     def _forget(self, job_id: JobId, attempt: Attempt) -> None:
+        attempt.settled.set()
         if self._attempts.get(job_id) is attempt:  # not a later one, of a partition taken back
             del self._attempts[job_id]
             self.callers.ended(job_id)
@@ -258,7 +271,9 @@ class Runner:
             return None
         row = state.start(job, now=now_ms(), worker=self._worker)
         # kill -9 before this is durable: waiting, started by the next owner.
-        await self._table.write(part, [(job_id.offset, row)])
+        await self._table.write(part, [Change(job_id.offset, job, row)])
+        if part.head(job_id.offset) is not row:
+            return None  # canceled meanwhile
         # kill -9 from here on: executing; the next owner counts a crash and starts it again.
         return row
 
@@ -285,9 +300,6 @@ class Runner:
             self._forget(job_id, attempt)
             if after.status is not Status.WAITING:
                 return
-            if attempt.cancel is not None:
-                who, why = attempt.cancel.who, attempt.cancel.why
-                await self.cancel(part, job_id.offset, who, why)
             await attempt.over()  # never two attempts of one job at once
             asyncio.get_running_loop().call_soon(self.take_up, part, job_id.offset)
         except PartitionLost:
@@ -313,8 +325,7 @@ class Runner:
                 await asyncio.sleep(RETRY_MS / 1000)
         # kill -9 here: a dead letter of a job that is executing still; it is run again, and may
         # get a second letter.
-        if part.head(job_id.offset) is before:
-            await self._table.write(part, [(job_id.offset, after)])
+        await self._table.write(part, [Change(job_id.offset, before, after)])
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -37,15 +37,17 @@ class Sweeper:
         place = self._places.get(part.number, 0)
         offsets: list[int] = []
         at = part.swept.at
+        early: list[tuple[int, int]] = []  # canceled before they were read: intake must find them
         while part.ended and part.ended[0][0] <= limit and len(offsets) < BATCH:
-            finished_at, offset = part.ended[0]
+            finished_at, offset = part.ended.popleft()
             if offset >= place:
-                break
-            part.ended.popleft()
+                early.append((finished_at, offset))
+                continue
             job = part.rows.get(offset)
             if job is not None and job.status.final and job.finished_at == finished_at:
                 offsets.append(offset)
                 at = max(at, job.submitted_at)
+        part.ended.extendleft(reversed(early))
         if offsets:
             mark = Swept(max(part.swept.next, max(offsets) + 1), at)
             await self._table.sweep(part, offsets, mark)

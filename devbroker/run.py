@@ -10,7 +10,8 @@ from devbroker.broker import Broker
 from devbroker.guard import die_with_parent
 
 LOOK_EVERY_S = 0.5
-FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+GRACE_WITHOUT_BROKER_S = 3.0  # to say goodbye; a worker can finish nothing without its broker
 HOST_FLAGS = ("-kh", "--kafka-host")
 IN_MEMORY = (
     "This is the embedded broker: it keeps everything in memory and forgets all when it stops."
@@ -22,6 +23,7 @@ def run(arguments: list[str]) -> int:
     kafka = kafka_host(arguments) or os.environ.get("KAFKA")
     signals = Signals()
     if kafka:
+        kafka = with_port(kafka)
         say(f"Kafka: {kafka}")
         return run_worker(arguments, kafka, signals, broker=None)
     with Broker() as broker:
@@ -40,8 +42,14 @@ def kafka_host(arguments: list[str]) -> str | None:
         if not equals:
             value = "".join(arguments[place + 1 : place + 2])
         if value:
-            found = value if ":" in value else f"{value}:9092"
+            found = with_port(value)
     return found
+
+
+def with_port(hosts: str) -> str:
+    """``host:port``, or several, as the worker reads them."""
+    parts = [part.strip().removeprefix("kafka://") for part in hosts.split(",")]
+    return ",".join(part if ":" in part else f"{part}:9092" for part in parts)
 
 
 def run_worker(arguments: list[str], kafka: str, signals: "Signals", broker: Broker | None) -> int:
@@ -55,7 +63,7 @@ def run_worker(arguments: list[str], kafka: str, signals: "Signals", broker: Bro
         # "don't drain".
         process_group=0,
         # If we are killed, the broker goes; a worker without one would try for ever.
-        preexec_fn=_drain_with_parent,
+        preexec_fn=_end_with_parent if broker else _drain_with_parent,
     )
     signals.forward_to(worker)
     while True:
@@ -71,13 +79,27 @@ def _watch(broker: Broker | None, worker: "subprocess.Popen[bytes]") -> Broker |
     """Ends the worker if its broker has died: what that one held can't come back."""
     if broker is None or broker.alive:
         return broker
-    print(f"The embedded broker has died. It said:\n{broker.log_tail()}", file=sys.stderr)
+    print(
+        "error: the embedded broker has died, and what it held is gone; the worker ends.\n"
+        f"It said last:\n{broker.log_tail()}",
+        file=sys.stderr,
+        flush=True,
+    )
     worker.terminate()
+    try:
+        worker.wait(GRACE_WITHOUT_BROKER_S)
+    except subprocess.TimeoutExpired:
+        worker.kill()
     return None  # said once
 
 
 def _drain_with_parent() -> None:
     die_with_parent(signal.SIGTERM)
+
+
+def _end_with_parent() -> None:
+    # With us goes the broker, and a worker can finish nothing without it: it would try for long.
+    die_with_parent(signal.SIGKILL)
 
 
 class Signals:
@@ -99,8 +121,8 @@ class Signals:
             worker.send_signal(self.pending.pop(0))
 
     def _received(self, signum: int, _frame: FrameType | None) -> None:
-        # The worker knows no hang-up; for it, a closed terminal is a request to end.
-        signum = signal.SIGTERM if signum == signal.SIGHUP else signum
+        # The worker knows neither hang-up nor quit; for it, both are a request to end.
+        signum = signal.SIGTERM if signum in (signal.SIGHUP, signal.SIGQUIT) else signum
         if self._worker is None:
             self.pending.append(signum)
         else:

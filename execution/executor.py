@@ -66,7 +66,7 @@ class Attempt:
 
     def __init__(self, name: str) -> None:
         self.name = name  # for messages: the job and the attempt
-        self.cancel: Canceled | None = None  # asked for, perhaps when the handler was over
+        self.settled = asyncio.Event()  # for who runs it: its outcome is recorded, or nobody's
         self._stop: Stop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -77,8 +77,6 @@ class Attempt:
         A handler that doesn't end within ``STOP_GRACE_S`` goes on in its slot, but its
         outcome is settled.
         """
-        if isinstance(how, Canceled):
-            self.cancel = how
         if self._stop is not None or self._outcome.done():
             return
         if self._task is None:

@@ -15,6 +15,7 @@ from jobs.model import Job, JobRequest, Malformed
 MAX_TTL = 100  # reruns; the wire's rule
 MAX_TIMEOUT_NS = 7 * 86_400 * NS_PER_S  # an attempt that takes a week is a mistake in the unit
 MAX_DELAY_NS = 366 * 86_400 * NS_PER_S
+MAX_YEAR = 2199  # of run_at; later is a mistake, and no calendar need bear it
 MAX_DEPTH = 200  # levels of nesting in data or a result; readers everywhere recurse
 
 T = TypeVar("T")
@@ -63,6 +64,8 @@ def decode_request(value: bytes) -> JobRequest:
         raise InvalidRequest(f"not JSON: {exc}") from None
     if too_deep(wire.data):
         raise InvalidRequest(f"data is nested more than {MAX_DEPTH} levels deep", "data")
+    if wire.run_at is not None and wire.run_at.year > MAX_YEAR:
+        raise InvalidRequest(f"run_at: must be no later than the year {MAX_YEAR}", "run_at")
     if wire.delay is not None and wire.run_at is not None:
         raise InvalidRequest("delay and run_at are both set: give one of them", "delay")
     return JobRequest(

@@ -38,6 +38,7 @@ _EARLIEST = -2  # ListOffsets' name for the first offset that is still there
 _LATEST = -1  # … and for the end, which one broker reports too small
 _READ_UNCOMMITTED = 0  # as Faust's consumer reads
 _RETRY_S = 0.2
+_SHORT_WAIT_MS = 1  # a fetch that finds nothing is answered, not held
 _LONG_WAIT_MS = 500
 _MOVED = (NotLeaderForPartitionError, LeaderNotAvailableError, UnknownTopicOrPartitionError)
 
@@ -123,7 +124,8 @@ class LogReader:
         """
         places = dict(starts)
         while places:
-            step = await self.fetch(topic, places)
+            # Some of them are enough for a step, so that no more is held than one answer.
+            step = await self._retried(self._step, topic, places)
             for p, part in step.items():
                 if part.next >= part.end:
                     del places[p]
@@ -150,7 +152,37 @@ class LogReader:
         return first if first is not None and first.offset == offset else None
 
     async def _fetch_once(
-        self, topic: str, starts: Mapping[int, int], *, limit: int | None, wait_ms: int = 1
+        self, topic: str, starts: Mapping[int, int], *, limit: int | None
+    ) -> dict[int, Slice]:
+        found: dict[int, Slice] = {}
+        while left := {p: place for p, place in starts.items() if p not in found}:
+            found |= await self._step(topic, left, limit=limit)
+        return found
+
+    async def _step(
+        self, topic: str, starts: Mapping[int, int], *, limit: int | None = None
+    ) -> dict[int, Slice]:
+        """One request to each leader: the slices of those partitions that got an answer, which
+        may be only some. An answer is limited in bytes, and a broker fills it from the first.
+
+        Raises:
+            LeaderNotAvailableError: none got one.
+        """
+        for wait_ms in (_SHORT_WAIT_MS, _LONG_WAIT_MS):
+            found = await self._request(topic, starts, limit, wait_ms)
+            # Nothing, though the log goes on: the broker had no room or no time for it (Tansu
+            # does so within a short wait). It is never taken for an end.
+            got = {
+                p: part
+                for p, part in found.items()
+                if part.next > starts[p] or part.next >= part.end
+            }
+            if got:
+                return got
+        raise LeaderNotAvailableError(f"no answer for {topic} {sorted(starts)}")
+
+    async def _request(
+        self, topic: str, starts: Mapping[int, int], limit: int | None, wait_ms: int
     ) -> dict[int, Slice]:
         client = await self._connected(topic)
         max_bytes = 1 if limit == 1 else self._fetch_bytes  # a broker sends one batch at least
@@ -161,7 +193,7 @@ class LogReader:
         late: list[int] = []
         for node, partitions in by_leader.items():
             request = FetchRequest(
-                wait_ms,  # short: a fetch that finds nothing is answered, not held
+                wait_ms,
                 1,
                 50 * 1024 * 1024,
                 _READ_UNCOMMITTED,
@@ -180,14 +212,6 @@ class LogReader:
                         found[p] = _slice(starts[p], end, rest[-1], limit)
         for p in late:
             found[p] = await self._out_of_range(topic, p, starts[p], limit)
-        # An answer with nothing, or none, though the log goes on: the broker had no time to look
-        # (Tansu does so within a short wait). It is never taken for an end.
-        open_ = [p for p in starts if p not in found or (starts[p] == found[p].next < found[p].end)]
-        if open_ and wait_ms < _LONG_WAIT_MS:
-            again = {p: starts[p] for p in open_}
-            found |= await self._fetch_once(topic, again, limit=limit, wait_ms=_LONG_WAIT_MS)
-        elif open_:
-            raise LeaderNotAvailableError(f"no answer for {topic} {open_}")
         return found
 
     async def _out_of_range(self, topic: str, p: int, place: int, limit: int | None) -> Slice:

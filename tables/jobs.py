@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -30,6 +30,15 @@ from tables.partition import Partition, PartitionLost
 from worker.app import JobsApp
 
 logger = logging.getLogger(__name__)
+
+
+class Change(NamedTuple):
+    """A row in place of another: ``before`` is the newest row that it was made from, or
+    ``None`` if the job had none; ``job`` is ``None`` to remove it."""
+
+    offset: int
+    before: Job | None
+    job: Job | None
 
 
 class Rows(Mapping[str, Job]):
@@ -114,11 +123,11 @@ class JobTable(Table[str, Job]):
         row: Job | None = self.served[job_id.partition].rows.get(job_id.offset)
         return row
 
-    async def write(self, part: Partition, changes: Sequence[tuple[int, Job | None]]) -> None:
+    async def write(self, part: Partition, changes: Sequence[Change]) -> None:
         """Write rows of one partition and wait until they are durable, and so visible.
 
-        Args:
-            changes: offset and new row of each job; ``None`` removes the row.
+        Guarded: a change is applied only if the job's newest row is still the one that it
+        was made from. One that isn't is left out: somebody else was quicker, and his row counts.
 
         Raises:
             PartitionLost: the partition is not ours (any more), or Kafka did not acknowledge
@@ -135,13 +144,17 @@ class JobTable(Table[str, Job]):
         Raises:
             PartitionLost: as ``write``.
         """
-        await self._guarded(part, self._send(part, [(n, None) for n in offsets], swept))
+        await self._guarded(
+            part, self._send(part, [Change(n, part.rows.get(n), None) for n in offsets], swept)
+        )
 
     async def _guarded(self, part: Partition, sending: Coroutine[Any, Any, None]) -> None:
         try:
             self._check(part)
-            async with asyncio.timeout(self._write_timeout_s), part.writing():
+            # The clock starts when the partition is free: waiting for that is no fault of Kafka.
+            async with part.writing(), asyncio.timeout(self._write_timeout_s):
                 await sending
+            await part.shown()
         except TimeoutError:
             part.lose(f"Kafka didn't acknowledge a row in {self._write_timeout_s:g}s")
         except KafkaError as exc:
@@ -159,7 +172,7 @@ class JobTable(Table[str, Job]):
     async def _send(
         self,
         part: Partition,
-        changes: Sequence[tuple[int, Job | None]],
+        changes: Sequence[Change],
         swept: Swept | None = None,
     ) -> None:
         topic = self.changelog_topic.get_topic_name()
@@ -171,7 +184,10 @@ class JobTable(Table[str, Job]):
             ack.add_done_callback(partial(self._acknowledged, part, None, None))
             acks.append(ack)
             part.swept = swept
-        for offset, job in changes:
+        for offset, before, job in changes:
+            # No await between this look and the note: two tasks can't both pass.
+            if part.head(offset) is not before:
+                continue
             part.sent(offset, job)
             key = row_key(JobId(part.number, offset))
             value = None if job is None else encode_row(job)
@@ -181,7 +197,8 @@ class JobTable(Table[str, Job]):
             ack.add_done_callback(partial(self._acknowledged, part, offset, job))
             acks.append(ack)
         # `wait` leaves the futures alone when it is cancelled; `gather` wouldn't.
-        await asyncio.wait(acks)
+        if acks:
+            await asyncio.wait(acks)
 
     def _acknowledged(
         self, part: Partition, offset: int | None, job: Job | None, ack: asyncio.Future[Any]
@@ -200,4 +217,4 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-__all__ = ["JobTable", "PartitionLost", "now_ms"]
+__all__ = ["Change", "JobTable", "PartitionLost", "now_ms"]

@@ -29,7 +29,8 @@ class Partition:
 
     def __init__(self, number: int, fence: Fence) -> None:
         self.number = number
-        self.fence = fence
+        self.fence = fence  # what we write under
+        self.confirmed = fence  # the last one whose ownership record we have seen in the log
         self.alive = True
         self.rows: SortedDict[int, Job] = SortedDict()
         self.swept = Swept()
@@ -38,6 +39,9 @@ class Partition:
         self.on_lost: Callable[[Partition, str], None] | None = None
         self.on_foreign: Callable[[Partition, int, int], None] | None = None
         self._heads: dict[int, Job | None] = {}
+        self._held_back: list[tuple[int, Job | None]] | None = None
+        self._trusted = asyncio.Event()  # set while nothing is held back
+        self._trusted.set()
         self._writing = 0
         self._alone = asyncio.Lock()
         self._open = asyncio.Event()
@@ -57,7 +61,10 @@ class Partition:
         self._heads[offset] = job
 
     def durable(self, offset: int, job: Job | None) -> None:
-        """Kafka has acknowledged a row: now readers see it."""
+        """Kafka has acknowledged a row: now readers see it, unless the lease is in doubt."""
+        if self._held_back is not None:
+            self._held_back.append((offset, job))
+            return
         if offset in self._heads and self._heads[offset] is job:
             del self._heads[offset]
         if job is None:
@@ -78,9 +85,13 @@ class Partition:
         """One of our own records got this place of the changelog.
 
         Our acknowledgements come in the order of the log, so a place that was left out
-        holds somebody else's record: a worker that still believes it is the owner.
+        holds somebody else's record: of a worker that still believes it is the owner, or of
+        the one that is now. Until it is known which, our rows are not shown: they may be void.
         """
         if place > self.cursor and self.on_foreign is not None:
+            if self._held_back is None:
+                self._held_back = []
+                self._trusted.clear()
             self.on_foreign(self, self.cursor, place)
         self.cursor = max(self.cursor, place + 1)
 
@@ -115,11 +126,24 @@ class Partition:
             finally:
                 self._open.set()
 
+    def trusted(self) -> None:
+        """What looked like another owner was none: show what was held back."""
+        held, self._held_back = self._held_back, None
+        for offset, job in held or ():
+            self.durable(offset, job)
+        self._trusted.set()
+
+    async def shown(self) -> None:
+        """Wait until rows that were acknowledged are seen by readers, or the lease has ended."""
+        await self._trusted.wait()
+
     def lose(self, why: str) -> None:
         """End the lease. Nothing is written under it any more."""
         if self.alive:
             self.alive = False
-            logger.info("partition %d: no longer its owner (%s)", self.number, why)
+            self._trusted.set()
+            if why:
+                logger.info("partition %d: no longer its owner (%s)", self.number, why)
             if self.on_lost is not None:
                 self.on_lost(self, why)
 

@@ -28,7 +28,7 @@ from jobs.model import Job
 from log.reader import LogReader
 from log.writer import Entry, LogWriter
 from tables.fold import OWNER_KEY, SWEPT_KEY, Fence, Fold, Ownership, row_offset
-from tables.partition import Partition
+from tables.partition import Partition, PartitionLost
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class Takeover:
         Raises:
             NotWritten: Kafka doesn't acknowledge.
             KafkaError: Kafka can't be read.
+            PartitionLost: another worker takes one of them at the same time.
         """
         taken = []
         fresh = []
@@ -86,7 +87,11 @@ class Takeover:
         await self._own(fresh, orphaned)
         for fold in fresh:
             part = _partition(fold)
-            await self._rewrite(part, fold.stale)
+            if fold.stale:
+                await self._rewrite(part, fold.stale)
+                await self._read_on([fold])  # nobody may have slipped in meanwhile
+                if fold.fence != part.fence:
+                    raise PartitionLost(f"partition {fold.partition} has another owner again")
             taken.append(Taken(part, kept=False, orphaned=orphaned[fold.partition]))
         return taken
 
@@ -112,16 +117,17 @@ class Takeover:
             how many rows were written again.
         """
         async with part.alone():
-            fold = Fold(part.number, fence=part.fence, next=start)
+            fold = Fold(part.number, fence=part.confirmed, next=start)
             if stop is None:
                 await self._read_on([fold])
                 part.cursor = max(part.cursor, fold.next)
             else:
                 for record in await self._reader.read(self._changelog, part.number, start, stop):
                     fold.apply(record)
-            if fold.fence != part.fence:
+            if fold.fence.instance != self._me.instance:
                 part.lose("another worker has taken it over")
                 return 0
+            part.trusted()
             await self._rewrite(part, fold.stale)
             return len(fold.stale)
 
@@ -129,19 +135,25 @@ class Takeover:
         """Whether nobody else owned a partition since we last saw its changelog; if so, it is
         under a new fence now."""
         async with part.alone():
-            fold = Fold(part.number, fence=part.fence, next=part.cursor)
+            # From the last fence that is surely in the log: one that we took and could not
+            # write may be another worker's by now.
+            fold = Fold(part.number, fence=part.confirmed, next=part.cursor)
             await self._read_on([fold])
-            if fold.fence == part.fence and part.alive:
-                fence = Fence(part.fence.number + 1, self._me.instance)
+            if fold.fence.instance == self._me.instance and part.alive:
+                number = max(fold.fence.number, part.fence.number) + 1
                 # Before it is sent: if we are cancelled now, rows under the new fence are good
                 # with or without its ownership record, but those under the old one aren't.
-                part.fence = fence
-                await self._writer.write(self._changelog, [self._ownership(part.number, fence)])
+                part.fence = Fence(number, self._me.instance)
+                await self._writer.write(
+                    self._changelog, [self._ownership(part.number, part.fence)]
+                )
                 await self._read_on([fold])
             if fold.fence != part.fence or not part.alive:
                 part.lose("another worker owned it meanwhile")
                 return False
+            part.confirmed = part.fence
             part.cursor = max(part.cursor, fold.next)
+            part.trusted()
             await self._rewrite(part, fold.stale)
             return True
 
@@ -184,7 +196,7 @@ class Takeover:
                 len(entries),
             )
             for meta in await self._writer.write(self._changelog, entries):
-                part.cursor = max(part.cursor, meta.offset + 1)
+                part.seen(meta.offset)
 
     def _as_it_stands(self, part: Partition, key: bytes) -> Entry:
         if key == OWNER_KEY:

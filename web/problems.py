@@ -85,7 +85,7 @@ class Unavailable(Problem):
 
 
 def document(
-    request: web.Request,
+    request: web.BaseRequest,
     status: int,
     detail: str,
     headers: Mapping[str, str] | None = None,
@@ -136,8 +136,8 @@ def _answer(request: web.Request, exc: Exception) -> web.StreamResponse:
         case TimeoutError():
             retry = Unavailable.headers
             return document(request, 503, "it took too long; try again", retry)
-        case ConnectionResetError():  # the client is gone: nobody to tell, nothing to log
-            raise exc
+        case ConnectionResetError():  # the client is gone: nobody reads this
+            return document(request, 400, "the connection was closed")
         case _:
             logger.error("%s %s raised", request.method, request.path, exc_info=exc)
             return document(request, 500, "this is a fault of the worker; its log has the cause")

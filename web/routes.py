@@ -8,6 +8,7 @@ from settings import Settings
 from web import about, api
 from web.parts import Parts
 from web.problems import as_problems
+from web.server import serve_problems
 from web.site import SITE, JobsView, Site, server_of
 from worker.app import JobsApp
 
@@ -35,5 +36,6 @@ def attach(app: JobsApp, parts: Parts) -> None:
     server = server_of(app.web)
     server[SITE] = site
     server.on_cleanup.append(site.peers.close)
+    serve_problems(app.web)
     for path, view in ROUTES:
         app.page(path)(view)

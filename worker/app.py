@@ -30,6 +30,9 @@ class JobsApp(faust.App):
     fetch_max_wait_ms: int | None = None
     """How long the broker may hold a fetch; ``None`` leaves Faust's 1500."""
 
+    vanish: bool = False
+    """Whether to stop without leaving the group; its session timeout then tells the others."""
+
     def __init__(self, id: str, **options: Any) -> None:
         self.before_start: Hook | None = None
         self.before_stop: Hook | None = None
@@ -62,11 +65,12 @@ class JobsApp(faust.App):
 
     def stale(self) -> bool:
         """Whether the broker may have taken us for dead: no heartbeat was answered for longer
-        than the session timeout. During a rebalance there are none; then the fence decides."""
+        than the session timeout. While members join there are none, for a rebalance's time."""
         heartbeat_at = cast(JobsConsumer, self.consumer).heartbeat_at
-        if not heartbeat_at or self.rebalancing:
-            return False
-        return bool(time.monotonic() - heartbeat_at > self.conf.broker_session_timeout)
+        limit_s = self.conf.broker_session_timeout
+        if self.rebalancing:
+            limit_s += self.conf.broker_rebalance_timeout
+        return bool(heartbeat_at and time.monotonic() - heartbeat_at > limit_s)
 
     def partitions(self) -> int:
         """How many partitions each topic has; known once the worker has looked at them."""

@@ -47,6 +47,28 @@ class JobsConsumerThread(driver.AIOKafkaConsumerThread):
 
         coordinator._do_heartbeat = noted
 
+    async def on_thread_stop(self) -> None:
+        """Leave the group, or let the broker notice that we are gone."""
+        if self.app.vanish and self._consumer is not None:
+            coordinator = self._consumer._coordinator
+
+            async def vanish() -> None:
+                coordinator.reset_generation()
+
+            coordinator._maybe_leave_group = vanish
+        await super().on_thread_stop()
+
+    async def rejoin(self) -> None:
+        """Leave the group and join it again as a new member."""
+        coordinator = self._ensure_consumer()._coordinator
+
+        async def afresh() -> None:
+            await coordinator._maybe_leave_group()
+            coordinator.reset_generation()
+            coordinator.request_rejoin()
+
+        await self.call_thread(afresh)
+
     def next_offset(self, tp: TP) -> int | None:
         """The next offset that is delivered; ``None`` while it isn't known."""
         assignment = self._ensure_consumer()._subscription.subscription.assignment
@@ -89,6 +111,10 @@ class JobsConsumer(driver.Consumer):
             return self._thread.next_offset(tp)
         except (AttributeError, ConsumerNotStarted):  # between two subscriptions
             return None
+
+    async def rejoin(self) -> None:
+        """Leave the group and join it again as a new member."""
+        await self._thread.rejoin()
 
     async def commit_places(self, places: Mapping[TP, int]) -> bool:
         """Commit for each partition the next place to read. False: the group rebalances."""

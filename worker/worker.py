@@ -31,6 +31,8 @@ class JobsWorker(faust.worker.Worker):
 
     def execute_from_commandline(self) -> NoReturn:
         """Check port and broker first: a plain line and exit code 1 when they can't be had."""
+        # Until mode's own handlers are there, SIGTERM ends the start, and that is no failure.
+        signals.signal(signals.SIGTERM, lambda *_: sys.exit(0))
         try:
             if self.app.conf.web_enabled:
                 _check_port(self.app.conf.web_bind, self.app.conf.web_port)

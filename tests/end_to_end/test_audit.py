@@ -18,6 +18,7 @@ ECHO = b'{"handler": "echo"}'
 @pytest.mark.parametrize("part", [1, 2, 3])
 def test_sixty_cycles_of_start_and_stop_lose_none(cluster: Cluster, part: int) -> None:
     """Three times twenty, so that they can run side by side."""
+    cluster.worker().terminate()  # makes the topics
     ids: list[str] = []
     for _ in range(20):
         ids += cluster.produce([ECHO] * 20)

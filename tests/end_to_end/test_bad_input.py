@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.harness import Cluster, until
+from tests.harness import Cluster, WorkerProcess, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 ECHO = b'{"handler": "echo"}'
@@ -149,3 +151,43 @@ def test_http_that_is_wrong(cluster: Cluster) -> None:
     assert cluster.records(cluster.jobs) == [], "nothing wrong reaches the topic"
     assert worker.submit(handler="echo")
     assert "Traceback" not in worker.text()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /job/\xd9\xa3-\xd9\xa0/status HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"FOO /job HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /job/all?cursor=" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /job/all HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        b"POST /job HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"hello\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_a_problem_too(shared: WorkerProcess, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", shared.port), 10) as client:
+        client.sendall(sent)
+        answer = b""
+        while part := client.recv(65536):
+            answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head, answer
+    assert json.loads(body)["status"] == int(head.split()[1]) in (400, 404, 405)
+    assert "Traceback" not in shared.text()
+
+
+def test_a_client_that_hangs_up_in_a_body_fills_no_log(shared: WorkerProcess) -> None:
+    before = len(shared.text().splitlines())
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", shared.port), 10) as client:
+            client.sendall(b"POST /job HTTP/1.1\r\nHost: a\r\nContent-Length: 27\r\n\r\nabc")
+    assert shared.submit(handler="echo")
+    assert len(shared.text().splitlines()) == before, shared.tail()
+
+
+@pytest.fixture(scope="module")
+def shared(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    """One worker for the tests that leave nothing behind."""
+    cluster = Cluster(kafka, tmp_path_factory.mktemp("shared"))
+    yield cluster.worker()
+    cluster.close()

@@ -1,0 +1,331 @@
+"""One Apache Kafka on this machine: KRaft, broker and controller in one process."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from devbroker import ports, probe
+from devbroker.guard import die_with_parent
+
+POM = Path(__file__).with_name("pom.xml")
+READY_WITHIN_S = 90.0  # three seconds on a free machine
+STOPPED_WITHIN_S = 30.0
+ASK_EVERY_S = 0.05
+ANSWER_WITHIN_S = 2.0
+TRIES = 3  # a port that was free may be taken by the time the JVM is up
+LOG_TAIL_BYTES = 4000
+READY_LINE = "Kafka Server started"
+TAKEN_LINES = ("Address already in use", "BindException")
+HEAP = "-Xmx512m"
+# The quick compiler only: what lives for minutes spends more on optimizing than it gets back.
+QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+INSTEAD = "KAFKA=host:port uses a broker that is running already."
+
+# Its own words only where it is about to fail, and the one line that says that it listens.
+LOGGING = """\
+rootLogger.level = WARN
+rootLogger.appenderRef.out.ref = out
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{ISO8601} %p %c: %m%n
+logger.started.name = kafka.server.KafkaRaftServer
+logger.started.level = INFO
+"""
+
+
+class ApacheKafkaError(Exception):
+    """Apache Kafka can't be had; the message says why and what else can be done."""
+
+
+class PortTaken(ApacheKafkaError):
+    pass
+
+
+class ApacheKafka:
+    """``with ApacheKafka() as kafka: … kafka.address …``
+
+    ``stop`` and ``kill`` keep port and data, and ``start`` after them is a restart, as of a real
+    broker. Without a folder the data are in a temporary one, which ``close`` removes.
+    """
+
+    def __init__(self, folder: Path | None = None, *, port: int = 0, **overrides: str) -> None:
+        """
+        Args:
+            folder: keeps data and log.
+            port: taken if it is free, else any.
+            overrides: lines of server.properties, with ``_`` for ``.`` in their names.
+        """
+        self._temporary = folder is None
+        self.folder = (folder or Path(tempfile.mkdtemp(prefix="apache-kafka-"))).absolute()
+        self.port = 0  # none yet
+        self._wanted_port = port
+        self._overrides = {name.replace("_", "."): value for name, value in overrides.items()}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_from = 0
+
+    @property
+    def address(self) -> str:
+        return f"{ports.LOOPBACK}:{self.port}"
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the JVM, for signals and measurements."""
+        if self._process is None:
+            raise RuntimeError("this Apache Kafka isn't running")
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Starts it, and waits until it answers.
+
+        Call it from the main thread: on Linux the kernel kills the server when the *thread* that
+        started it ends, which is how it never outlives a test run that was itself killed.
+        """
+        if self.alive:
+            raise RuntimeError(f"this Apache Kafka runs already, on {self.address}")
+        java, libraries = find_java(), jars()
+        for attempt in range(1, TRIES + 1):
+            again = self.port != 0
+            if not again:
+                wanted, self._wanted_port = self._wanted_port, 0
+                self.port = wanted if wanted and ports.is_free(wanted) else ports.find_free()
+            try:
+                self._start(java, libraries)
+                return self
+            except PortTaken:
+                if again or attempt == TRIES:  # clients know the old port
+                    raise
+                self.port = 0
+        raise AssertionError("not reached")
+
+    def stop(self) -> None:
+        """SIGTERM: it writes everything down and says goodbye to its clients."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL: what it had not written down yet is in the system's cache only."""
+        self._end(signal.SIGKILL)
+
+    def close(self) -> None:
+        """The end: a temporary folder is removed, with all that was in it."""
+        if self._temporary:
+            self.kill()  # nobody will read what it would write
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            self.stop()
+
+    def log_tail(self) -> str:
+        """The last of what it said since the last start."""
+        try:
+            said = self._log.read_bytes()[self._log_from :]
+        except FileNotFoundError:
+            return ""
+        return said[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "server.log"
+
+    def _start(self, java: str, libraries: Path) -> None:
+        logs, config = self.folder / "logs", self.folder / "server.properties"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "log4j2.properties").write_text(LOGGING)
+        config.write_text(self._properties(logs))
+        command = [
+            java,
+            HEAP,
+            *QUICK,
+            f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
+            *("-cp", f"{libraries}/*"),
+        ]
+        if not (logs / "meta.properties").exists():
+            _format(command, config)
+        with self._log.open("ab") as out:
+            self._log_from = out.tell()
+            self._process = subprocess.Popen(
+                [*command, "kafka.Kafka", str(config)],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C is for the tests; they end it afterwards
+                preexec_fn=die_with_parent,
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _properties(self, logs: Path) -> str:
+        controller = ports.find_free()
+        lines = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.bootstrap.servers": f"{ports.LOOPBACK}:{controller}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{ports.LOOPBACK}:{controller}",
+            "log.dirs": str(logs),
+            # As a careful operator has it: a topic that nobody made is an error.
+            "auto.create.topics.enable": "false",
+            "group.initial.rebalance.delay.ms": "0",
+            # After a kill it isn't let in before its former self has timed out: 9 s by default.
+            "broker.session.timeout.ms": "4000",
+            "broker.heartbeat.interval.ms": "500",
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",  # 50 take a second to make
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "log.cleaner.dedupe.buffer.size": str(16 << 20),  # of the small heap; the default: 128
+            **self._overrides,
+        }
+        return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+    def _wait_until_ready(self) -> None:
+        """Until it says that it is started, and answers."""
+        give_up_at = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < give_up_at:
+            if not self.alive:
+                raise self._failure("has ended at once")
+            if READY_LINE in self.log_tail() and self._answers():
+                return
+            time.sleep(ASK_EVERY_S)
+        raise self._failure(f"isn't ready after {READY_WITHIN_S:.0f} s")
+
+    def _answers(self) -> bool:
+        try:
+            probe.ask(ports.LOOPBACK, self.port, timeout_s=ANSWER_WITHIN_S)
+        except OSError:
+            return False
+        return True
+
+    def _failure(self, what: str) -> ApacheKafkaError:
+        said = self.log_tail()
+        if any(line in said for line in TAKEN_LINES):
+            return PortTaken(f"{self.address}, or the controller's port, is taken")
+        return ApacheKafkaError(
+            f"Apache Kafka {what} (port {self.port}). It said:\n{said or '(nothing)'}\n{INSTEAD}"
+        )
+
+    def _end(self, signum: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signum)
+        try:
+            process.wait(STOPPED_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def find_java() -> str:
+    """Maven's rule: JAVA_HOME, then the path."""
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
+    if found is None:
+        where = f"in JAVA_HOME={home}" if home else "on the path"
+        raise ApacheKafkaError(
+            f"Apache Kafka runs on Java 17 or newer, and there is no `java` {where}. On Debian and "
+            f"Ubuntu: apt install openjdk-17-jre-headless. {INSTEAD}"
+        )
+    return found
+
+
+def jars() -> Path:
+    """The folder with the server's jars; Maven copies them there on the first use."""
+    pom = POM.read_bytes()
+    version = re.search(rb"<kafka\.version>([\w.]+)<", pom)
+    assert version is not None, f"{POM} doesn't name Kafka's version"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jobs-on-kafka"
+    # The hash: a pom that was changed wants other jars, whatever version it names.
+    folder = cache / f"kafka-{version[1].decode()}-{hashlib.sha256(pom).hexdigest()[:8]}"
+    if folder.exists():
+        return folder
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise ApacheKafkaError(
+            "Apache Kafka's jars are brought by Maven, and there is no `mvn` on the path. On "
+            f"Debian and Ubuntu: apt install maven. {INSTEAD}"
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="kafka-", dir=cache) as made:
+        _copy_jars(maven, Path(made) / "jars")
+        try:
+            (Path(made) / "jars").rename(folder)  # whole or not at all
+        except OSError:
+            if not folder.exists():  # else another process was quicker, with the same jars
+                raise
+    return folder
+
+
+def _copy_jars(maven: str, folder: Path) -> None:
+    ended = subprocess.run(
+        [
+            *(maven, "--batch-mode", "--quiet", "--file", str(POM)),
+            *("dependency:copy-dependencies", "-DincludeScope=runtime"),
+            f"-DoutputDirectory={folder}",
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise ApacheKafkaError(
+            f"Maven can't bring Apache Kafka's jars:\n{(ended.stdout + ended.stderr).strip()}\n"
+            f"{INSTEAD}"
+        )
+
+
+def _format(java: list[str], config: Path) -> None:
+    """Gives the empty folder a cluster's id, with this node as its only controller."""
+    id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+    ended = subprocess.run(
+        [
+            *(*java, "kafka.tools.StorageTool", "format"),
+            # '=', as an id may begin with '-'.
+            *("--standalone", f"--cluster-id={id}", "--config", str(config)),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise ApacheKafkaError(
+            f"Apache Kafka can't format its folder:\n{(ended.stdout + ended.stderr).strip()}"
+        )
