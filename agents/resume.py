@@ -108,9 +108,9 @@ class Resume:
             self._forget(part.number, why)
             self._spawn(self._retake(part.number))
 
-    def foreign(self, part: Partition, start: int, stop: int) -> None:
+    def foreign(self, part: Partition) -> None:
         """Somebody else's records stand in our changelog."""
-        self._spawn(self._mend(part, start, stop))
+        self._spawn(self._mend(part))
 
     async def watch_changelogs(self) -> None:
         """Look for foreign records at the end of changelog partitions that are quiet; where
@@ -121,7 +121,7 @@ class Resume:
         ends = await self._reader.ends(self._changelog, quiet) if quiet else {}
         for n, end in ends.items():
             if end > parts[n].cursor and parts[n].alive:
-                await self._mend(parts[n], parts[n].cursor, None)
+                await self._mend(parts[n])
 
     async def commit(self) -> None:
         """Commit the places that have moved."""
@@ -241,9 +241,9 @@ class Resume:
                 logger.exception("partition %d can't be taken back yet; please report", number)
             await asyncio.sleep(RETRY_S)
 
-    async def _mend(self, part: Partition, start: int, stop: int | None) -> None:
+    async def _mend(self, part: Partition) -> None:
         try:
-            await self._takeover.mend(part, start, stop)
+            await self._takeover.mend(part)
         except (KafkaError, NotWritten) as exc:
             part.lose(f"its changelog can't be mended: {exc}")
 

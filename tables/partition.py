@@ -37,7 +37,7 @@ class Partition:
         self.ended: deque[tuple[int, int]] = deque()  # (finished_at, offset) of final rows
         self.cursor = 0  # the changelog's next place, as far as we have seen it
         self.on_lost: Callable[[Partition, str], None] | None = None
-        self.on_foreign: Callable[[Partition, int, int], None] | None = None
+        self.on_foreign: Callable[[Partition], None] | None = None
         self._heads: dict[int, Job | None] = {}
         self._held_back: list[tuple[int, Job | None]] | None = None
         self._trusted = asyncio.Event()  # set while nothing is held back
@@ -88,12 +88,15 @@ class Partition:
         holds somebody else's record: of a worker that still believes it is the owner, or of
         the one that is now. Until it is known which, our rows are not shown: they may be void.
         """
-        if place > self.cursor and self.on_foreign is not None:
-            if self._held_back is None:
-                self._held_back = []
-                self._trusted.clear()
-            self.on_foreign(self, self.cursor, place)
-        self.cursor = max(self.cursor, place + 1)
+        if self._held_back is not None:
+            return  # whoever looks after it reads on from the cursor, to the end
+        if place <= self.cursor:
+            self.cursor = max(self.cursor, place + 1)
+            return
+        self._held_back = []
+        self._trusted.clear()
+        if self.on_foreign is not None:
+            self.on_foreign(self)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:

@@ -92,6 +92,8 @@ class Takeover:
                 await self._read_on([fold])  # nobody may have slipped in meanwhile
                 if fold.fence != part.fence:
                     raise PartitionLost(f"partition {fold.partition} has another owner again")
+                part.cursor = fold.next
+                part.trusted()
             taken.append(Taken(part, kept=False, orphaned=orphaned[fold.partition]))
         return taken
 
@@ -107,26 +109,19 @@ class Takeover:
         for meta in await self._writer.write(self._changelog, entries, timeout_s):
             alive[meta.partition].seen(meta.offset)
 
-    async def mend(self, part: Partition, start: int, stop: int | None = None) -> int:
-        """Look at records in our changelog that aren't ours, and write void rows again.
-
-        Args:
-            stop: the first place that is not looked at; the log's end if ``None``.
+    async def mend(self, part: Partition) -> int:
+        """Look at records in our changelog that aren't ours, and answer void ones.
 
         Returns:
-            how many rows were written again.
+            how many were answered by what stands.
         """
         async with part.alone():
-            fold = Fold(part.number, fence=part.confirmed, next=start)
-            if stop is None:
-                await self._read_on([fold])
-                part.cursor = max(part.cursor, fold.next)
-            else:
-                for record in await self._reader.read(self._changelog, part.number, start, stop):
-                    fold.apply(record)
+            fold = Fold(part.number, fence=part.confirmed, next=part.cursor)
+            await self._read_on([fold])
             if fold.fence.instance != self._me.instance:
                 part.lose("another worker has taken it over")
                 return 0
+            part.cursor = max(part.cursor, fold.next)
             part.trusted()
             await self._rewrite(part, fold.stale)
             return len(fold.stale)

@@ -107,21 +107,25 @@ def test_recovered_rows_are_in_order(part: Partition) -> None:
 
 
 def test_a_place_left_out_is_somebody_elses(part: Partition) -> None:
-    found: list[tuple[Partition, int, int]] = []
-    part.on_foreign = lambda *args: found.append(args)
+    """The cursor stays before it, for whoever looks after it; what follows is not shown."""
+    found: list[Partition] = []
+    part.on_foreign = found.append
     part.cursor = 10
     for place in (10, 11, 14, 15, 3, 16):
         part.seen(place)
-    assert found == [(part, 12, 14)]
-    assert part.cursor == 17
-
-
-def test_places_left_out_are_no_harm_when_nobody_listens(part: Partition) -> None:
-    part.seen(5)
-    assert part.cursor == 6
-
-
-# The lease
+    assert found == [part]
+    assert part.cursor == 12
+    job = Job(status=Status.DONE, submitted_at=1)
+    part.sent(7, job)
+    part.durable(7, job)
+    assert 7 not in part.rows
+    assert part.head(7) is job
+    part.cursor = 17
+    part.trusted()
+    assert part.rows[7] is job
+    part.seen(17)
+    assert part.cursor == 18
+    assert found == [part]
 
 
 def test_a_lease_ends_once(part: Partition) -> None:

@@ -1,0 +1,183 @@
+"""Taking partitions over, on a real broker: fences, void rows, writes that fail half way."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from functools import partial
+from itertools import cycle
+
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import RecordMetadata
+
+from jobs.codec import decode_row, encode_row
+from jobs.model import Job, Status
+from log.reader import LogReader
+from log.writer import Entry, LogWriter, NotWritten
+from tables.fold import Fold
+from tables.partition import Partition
+from tables.takeover import Identity, Takeover
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
+
+WAITING = Job(status=Status.WAITING, submitted_at=1)
+DONE = Job(status=Status.DONE, submitted_at=1, finished_at=2)
+
+
+class Failing(LogWriter):
+    """A writer that can be made to fail before anything is sent."""
+
+    fails = False
+
+    async def write(
+        self, topic: str, entries: Iterable[Entry], timeout_s: float | None = None
+    ) -> list[RecordMetadata]:
+        if self.fails:
+            raise NotWritten("as the test wishes")
+        return await super().write(topic, entries, timeout_s)
+
+
+class Worker:
+    """As much of a worker as takes partitions over and writes rows."""
+
+    def __init__(self, name: str, topic: str, reader: LogReader, writer: Failing) -> None:
+        self.topic, self.reader, self.writer = topic, reader, writer
+        self.takeover = Takeover(reader, writer, topic, Identity(name, name))
+        self.held: dict[int, Partition] = {}
+
+    async def take(self) -> tuple[Partition, bool, bool]:
+        (taken,) = await self.takeover.take([0], self.held)
+        self.held[0] = taken.partition
+        return taken.partition, taken.kept, taken.orphaned
+
+    async def put(self, offset: int, job: Job) -> None:
+        part = self.held[0]
+        entry = Entry(0, b"0-%d" % offset, encode_row(job), part.fence.headers())
+        (meta,) = await self.writer.write(self.topic, [entry])
+        part.seen(meta.offset)
+        part.durable(offset, job)
+
+
+@pytest_asyncio.fixture
+async def pair(kafka: str) -> AsyncIterator[tuple[Worker, Worker]]:
+    topic = f"log-{secrets.token_hex(4)}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 1, 1)])
+    await admin.close()
+    producers = [AIOKafkaProducer(bootstrap_servers=kafka, acks="all") for _ in range(2)]
+    reader = LogReader(kafka)
+    for producer in producers:
+        await producer.start()
+    one, two = (
+        Worker(name, topic, reader, Failing(partial(next, cycle([producer])), 10.0))
+        for name, producer in zip(("one", "two"), producers, strict=True)
+    )
+    yield one, two
+    await reader.close()
+    for producer in producers:
+        await producer.stop()
+
+
+async def folded(worker: Worker) -> dict[int, Status]:
+    """What the log says."""
+    fold = Fold(0)
+    async for step in worker.reader.scan(worker.topic, {0: 0}):
+        for record in step[0].records:
+            fold.apply(record)
+    return {n: decode_row(row).status for n, row in fold.rows.items()}
+
+
+async def test_rows_pass_from_owner_to_owner(pair: tuple[Worker, Worker]) -> None:
+    one, two = pair
+    part, kept, _ = await one.take()
+    assert not kept
+    await one.put(5, WAITING)
+    again, kept, _ = await one.take()
+    assert again is part
+    assert kept, "nobody else has owned it"
+    theirs, kept, orphaned = await two.take()
+    assert not kept
+    assert orphaned, "the first one has not let go"
+    assert dict(theirs.rows) == {5: WAITING}
+    await two.put(5, DONE)
+    await one.put(5, WAITING)  # a worker that doesn't know yet
+    assert await folded(two) == {5: Status.DONE}
+    back, kept, _ = await one.take()
+    assert not kept
+    assert not part.alive
+    assert dict(back.rows) == {5: DONE}
+
+
+async def test_letting_go_on_purpose_is_no_death(pair: tuple[Worker, Worker]) -> None:
+    one, two = pair
+    part, _, _ = await one.take()
+    await one.takeover.release([part], 5.0)
+    _, _, orphaned = await two.take()
+    assert not orphaned
+
+
+async def test_a_fence_that_could_not_be_written_is_not_ours(pair: tuple[Worker, Worker]) -> None:
+    """Another worker takes the same number meanwhile: its rows count, and not our old ones."""
+    one, two = pair
+    await one.take()
+    await one.put(5, WAITING)
+    one.writer.fails = True
+    with pytest.raises(NotWritten):
+        await one.take()
+    one.writer.fails = False
+    theirs, _, _ = await two.take()
+    assert theirs.fence.number == one.held[0].fence.number, "the same number, or it proves nothing"
+    await two.put(5, DONE)
+    back, kept, _ = await one.take()
+    assert not kept
+    assert dict(back.rows) == {5: DONE}
+    assert await folded(one) == {5: Status.DONE}
+
+
+async def test_our_rows_wait_until_it_is_known_whose_the_foreign_record_is(
+    pair: tuple[Worker, Worker],
+) -> None:
+    one, two = pair
+    part, _, _ = await one.take()
+    gaps: list[Partition] = []
+    part.on_foreign = gaps.append
+    theirs, _, _ = await two.take()
+    await one.put(5, DONE)
+    assert dict(part.rows) == {}, "it may be void"
+    assert gaps == [part]
+    await one.takeover.mend(part)
+    assert not part.alive, "and it is: another worker has taken the partition over"
+    assert dict(part.rows) == {}
+    assert theirs.alive
+
+
+async def test_a_void_record_is_answered_by_what_stands(pair: tuple[Worker, Worker]) -> None:
+    one, two = pair
+    await one.take()
+    await one.put(5, WAITING)
+    theirs, _, _ = await two.take()
+    await two.put(5, DONE)
+    await one.put(5, WAITING)
+    assert await two.takeover.mend(theirs) == 1
+    last = await two.reader.record(two.topic, 0, await two.reader.end(two.topic, 0) - 1)
+    assert last is not None
+    assert last.value == encode_row(DONE), "compaction keeps the last"
+
+
+async def test_two_that_take_it_at_once_end_with_one_owner(pair: tuple[Worker, Worker]) -> None:
+    one, two = pair
+    for _ in range(10):
+        await asyncio.gather(one.take(), two.take())
+        await one.put(5, WAITING)
+        await two.put(5, DONE)
+        last = Fold(0)
+        async for step in one.reader.scan(one.topic, {0: 0}):
+            for record in step[0].records:
+                last.apply(record)
+        owner = {"one": WAITING, "two": DONE}[last.fence.instance]
+        assert decode_row(last.rows[5]) == owner
