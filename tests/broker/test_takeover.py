@@ -19,7 +19,7 @@ from jobs.model import Job, Status
 from log.reader import LogReader
 from log.writer import Entry, LogWriter, NotWritten
 from tables.fold import Fold
-from tables.partition import Partition
+from tables.partition import Partition, PartitionLost
 from tables.takeover import Identity, Takeover
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
@@ -50,7 +50,12 @@ class Worker:
         self.held: dict[int, Partition] = {}
 
     async def take(self) -> tuple[Partition, bool, bool]:
-        (taken,) = await self.takeover.take([0], self.held)
+        while True:
+            try:
+                (taken,) = await self.takeover.take([0], self.held)
+                break
+            except PartitionLost:  # the other one takes it at this moment: as a worker, try again
+                continue
         self.held[0] = taken.partition
         return taken.partition, taken.kept, taken.orphaned
 
