@@ -6,6 +6,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import multiprocessing
+import os
+import threading
+import time
 import traceback
 from typing import NamedTuple
 
@@ -18,6 +21,8 @@ from jobs.errors import InvalidRequest
 from jobs.model import JobId
 from jobs.registry import HANDLERS
 from jobs.steering import Discard, Retry
+
+PARENT_LOOK_S = 1.0
 
 
 class Call(NamedTuple):
@@ -72,7 +77,12 @@ class Processes:
         if self._pool is None:
             # spawn: a fork would copy the event loop, its threads' locks and its sockets.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPool(max_workers=self._count, context=context)
+            self._pool = ProcessPool(
+                max_workers=self._count,
+                context=context,
+                initializer=_end_with,
+                initargs=[os.getpid()],
+            )
         try:
             answer: Answer = await asyncio.wrap_future(self._pool.schedule(_run, args=[call]))
         except ProcessExpired as exc:
@@ -93,6 +103,18 @@ class Processes:
         if self._pool is not None:
             self._pool.stop()  # type: ignore[no-untyped-call] # pebble leaves it out
             self._pool.join()
+
+
+def _end_with(worker: int) -> None:
+    """In the process, first of all: end when the worker has died, which no one else would tell
+    a handler that is busy. A thread that looks, as there is no signal for it on every system."""
+
+    def watch() -> None:
+        while os.getppid() == worker:
+            time.sleep(PARENT_LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(call: Call) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.harness import FINAL, Cluster, WorkerProcess, until
@@ -75,6 +76,15 @@ def test_a_process_that_hangs_is_killed_and_the_pool_heals(worker: WorkerProcess
     assert worker.post(f"/job/{canceled}/cancel").status == 200
     again = run(worker, "process", "y")
     assert again["status"] == "done"
+
+
+def test_processes_end_with_their_worker(worker: WorkerProcess) -> None:
+    id = worker.submit(handler="process", data="hang", timeout="600s")
+    until(lambda: worker.status(id)["status"] == "executing", 20, "it runs")
+    me = psutil.Process(worker.process.pid)
+    children = until(lambda: me.children(recursive=True), 20, "it has processes")
+    worker.kill()
+    until(lambda: not any(child.is_running() for child in children), 20, "they have ended")
 
 
 def test_steering(worker: WorkerProcess) -> None:
