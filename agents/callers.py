@@ -13,13 +13,15 @@ from typing import Any
 
 import msgspec
 
-from execution.calls import Threads
+from execution.calls import in_thread
 from execution.processes import Call, Processes
 from jobs.context import Context
+from jobs.errors import InvalidRequest
 from jobs.limits import Limit
 from jobs.model import Job, JobId
 from jobs.registry import Handler, Kind, Registry
 from jobs.resources import Resources
+from jobs.steering import Discard
 from settings import Settings
 
 logger = logging.getLogger("jobs.handler")
@@ -40,11 +42,10 @@ class Callers:
     """Runs attempts of handlers of every kind."""
 
     def __init__(
-        self, registry: Registry, threads: int, processes: int, resources: Resources, send: Send
+        self, registry: Registry, processes: int, resources: Resources, send: Send
     ) -> None:
         """``send`` puts a follow-up job's request on the topic, and gives its id."""
         self.registry = registry
-        self._threads = Threads(threads)
         self._processes = Processes(processes)
         self._process_limit = Limit(processes)
         self._resources = resources
@@ -55,8 +56,7 @@ class Callers:
     @classmethod
     def of(cls, s: Settings, registry: Registry, resources: Resources, send: Send) -> Callers:
         """As the settings say."""
-        threads = s.workers + s.rerun_workers
-        return cls(registry, threads, s.processes or os.cpu_count() or 1, resources, send)
+        return cls(registry, s.processes or os.cpu_count() or 1, resources, send)
 
     def limits(self, name: str) -> Sequence[Limit]:
         """The limits of a handler, by its name."""
@@ -73,15 +73,14 @@ class Callers:
         self._progress.pop(job_id, None)
 
     def close(self) -> None:
-        """End threads and processes."""
-        self._threads.close()
+        """End the processes."""
         self._processes.close()
 
     async def call(self, handler: Handler, job_id: JobId, row: Job, timeout_s: float) -> Any:
         """One attempt; what the handler returns or raises.
 
         Raises:
-            InvalidRequest: the data is not what the handler's annotation says.
+            Discard: the data is not what the handler's annotation says.
         """
         raw = _NULL if row.data is msgspec.UNSET else row.data
         if handler.kind is Kind.PROCESS:
@@ -100,9 +99,12 @@ class Callers:
             send=self._send,
             stopped=stop.is_set,
         )
-        data = handler.check(raw)
+        try:
+            data = handler.check(raw)
+        except InvalidRequest as exc:  # admitted by other code than this
+            raise Discard(str(exc)) from None
         if handler.kind is Kind.THREAD:
-            return await self._threads.call(partial(handler.function, context, data), stop)
+            return await in_thread(partial(handler.function, context, data), stop)
         return await handler.function(context, data)
 
     def _report(self, job_id: JobId, fraction: float, note: str) -> None:

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 COMMIT_S = 1.0
 SWEEP_S = 5.0
 WATCH_S = 1.0
+SHUTDOWN_S = 10.0  # for @shutdown functions
 _FIND_BROKER_S = 60.0
 _EMBEDDED_SESSION_S = 4.0  # Tansu lets a join wait for half of the session timeout
 _EMBEDDED_FETCH_WAIT_MS = 10  # Tansu doesn't wake a waiting fetch when a record arrives
@@ -150,7 +151,11 @@ class Lifecycle:
         self._app.vanish = self._embedded and not alone
         await self._resume.stop()
         self._runner.callers.close()
-        await HOOKS.stop(self._resources)
+        try:
+            async with asyncio.timeout(SHUTDOWN_S):
+                await HOOKS.stop(self._resources)
+        except TimeoutError:
+            logger.error("@shutdown functions took longer than %gs; the worker ends", SHUTDOWN_S)
         for reader in self._readers:
             await reader.close()
 

@@ -47,10 +47,9 @@ class Outcomes:
     def _raised(self, job: Job, handler: Handler | None, error: BaseException, now: int) -> Job:
         if isinstance(error, Discard):
             return self._failed(job, handler, _text(error) or "discarded", now, again=False)
-        if isinstance(error, InvalidRequest):  # the data isn't what the handler takes any more
-            return self._failed(job, handler, _text(error), now, again=False)
         if isinstance(error, Retry):
-            delay_ms = None if error.delay_ns is None else error.delay_ns // NS_PER_MS
+            delay_ns = getattr(error, "delay_ns", None)  # a subclass may have left it out
+            delay_ms = None if delay_ns is None else delay_ns // NS_PER_MS
             text = _text(error) or "the handler asked for a rerun"
             return self._failed(job, handler, text, now, delay_ms=delay_ms)
         if isinstance(error, HandlerFailed):  # told by its process

@@ -23,8 +23,10 @@ from execution.executor import Attempt, Canceled, Interrupted, Outcome
 from execution.pool import Pool
 from execution.timers import DueTimer
 from jobs import state
+from jobs.codec import encode_row
 from jobs.durations import NS_PER_S
 from jobs.model import Job, JobId, Status
+from jobs.registry import Handler
 from jobs.retry import RetryPolicy
 from log.writer import NotWritten
 from settings import Settings
@@ -246,6 +248,9 @@ class Runner:
                 self._forget(job_id, attempt)
         except PartitionLost:
             self._forget(job_id, attempt)
+        except BaseException:
+            self._forget(job_id, attempt)  # who waits for it to be settled must not wait for ever
+            raise
         finally:
             # Lost and taken back while the handler wouldn't end: now its slot is free.
             asyncio.get_running_loop().call_soon(self._look_again, part, job_id)
@@ -295,7 +300,7 @@ class Runner:
         """Write what an attempt came to."""
         try:
             handler = self._registry.get(row.handler)
-            after = self._outcomes.row(row, handler, outcome, now_ms())
+            after = self._outcome_row(row, handler, outcome)
             await self._finish(part, job_id, row, after)
             self._forget(job_id, attempt)
             if after.status is not Status.WAITING:
@@ -307,6 +312,16 @@ class Runner:
         finally:
             self._forget(job_id, attempt)
             self._room.set()
+
+    def _outcome_row(self, row: Job, handler: Handler | None, outcome: Outcome) -> Job:
+        try:
+            after = self._outcomes.row(row, handler, outcome, now_ms())
+            encode_row(after)
+            return after
+        except Exception as exc:  # a handler's options or texts that nobody thought of
+            logger.exception("a job's outcome can't be kept; please report this")
+            error = f"its outcome can't be kept ({type(exc).__name__}); see the worker's log"
+            return state.failed(row, now=now_ms(), error=error, delay_ms=0, again=False)
 
     async def _finish(self, part: Partition, job_id: JobId, before: Job, after: Job) -> None:
         """Write a row in place of ``before``, after its dead letter if it has failed.

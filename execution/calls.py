@@ -1,4 +1,4 @@
-"""Calling a handler where it belongs: in the loop, in a thread, or in a process of its own."""
+"""Calling ``def`` handlers: each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -6,36 +6,33 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 
-class Threads:
-    """Threads for ``def`` handlers, as many as there are slots.
+async def in_thread(function: Callable[[], Any], stop: threading.Event) -> Any:
+    """Run a function in a thread; when cancelled, set ``stop`` and wait for its end.
 
-    Nothing can stop a thread from outside. A stopped attempt's ``stopping`` turns true; until
-    its function returns, the attempt keeps its slot.
+    Nothing can stop a thread from outside: until its function returns, the attempt keeps its
+    slot. The threads are daemons, so that one which never returns can't keep the worker from
+    ending; an executor's would be joined at exit.
     """
+    future: Future[Any] = Future()
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._executor: ThreadPoolExecutor | None = None
-
-    async def call(self, function: Callable[[], Any], stop: threading.Event) -> Any:
-        """Run a function in a thread; when cancelled, set ``stop`` and wait for its end."""
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._count, "handler")
-        future = self._executor.submit(function)
+    def run() -> None:
         try:
-            return await asyncio.shield(asyncio.wrap_future(future))
-        except asyncio.CancelledError:
-            stop.set()
-            while not future.done():
-                with contextlib.suppress(asyncio.CancelledError):  # cancelled again: wait on
-                    await asyncio.wait([asyncio.wrap_future(future)])
-            raise
+            future.set_result(function())
+        except StopIteration as exc:  # a coroutine can't raise it
+            future.set_exception(RuntimeError(f"the handler raised StopIteration: {exc}"))
+        except BaseException as exc:
+            future.set_exception(exc)
 
-    def close(self) -> None:
-        """Let go of the threads; those that still run a function end with the process."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+    threading.Thread(target=run, name="handler", daemon=True).start()
+    try:
+        return await asyncio.shield(asyncio.wrap_future(future))
+    except asyncio.CancelledError:
+        stop.set()
+        while not future.done():
+            with contextlib.suppress(asyncio.CancelledError):  # cancelled again: wait on
+                await asyncio.wait([asyncio.wrap_future(future)])
+        raise

@@ -146,9 +146,16 @@ class Pool(Generic[K]):
         return None if found is None else found[1]
 
     def _look_again_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
         if self._alarm is not None:
+            if self._alarm.when() <= loop.time() + seconds:
+                return  # an earlier one is set, for the other lane or group
             self._alarm.cancel()
-        self._alarm = asyncio.get_running_loop().call_later(seconds, self._fill_all)
+        self._alarm = loop.call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._fill_all()
 
     def _fill_all(self) -> None:
         for lane in self._lanes:

@@ -128,7 +128,11 @@ def _run(call: Call) -> Answer:
     except Exception as exc:
         return Answer(error=f"{type(exc).__name__}: {exc}", trace=traceback.format_exc())
     try:
-        value = handler.function(context, handler.decode(msgspec.Raw(call.data)))
+        data = handler.decode(msgspec.Raw(call.data))
+    except InvalidRequest as exc:  # admitted by other code than this
+        return Answer(error=str(exc), steering="discard")
+    try:
+        value = handler.function(context, data)
         return Answer(result=bytes(encode_json(value)))
     except Retry as exc:
         return Answer(error=exc.reason, steering="retry", delay_ns=exc.delay_ns)
@@ -139,5 +143,15 @@ def _run(call: Call) -> Answer:
         return Answer(error=error, worth_a_rerun=False)
     except Exception as exc:
         worth = handler.worth_a_rerun(exc)
-        error = f"{type(exc).__name__}: {exc}"
-        return Answer(error=error, trace=traceback.format_exc(), worth_a_rerun=worth)
+        return Answer(error=_told(exc), trace=_traced(exc), worth_a_rerun=worth)
+
+
+def _told(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except BaseException:
+        return f"{type(error).__name__} (it can't be shown: its __str__ raises)"
+
+
+def _traced(error: Exception) -> str:
+    return "".join(traceback.format_tb(error.__traceback__))

@@ -26,7 +26,7 @@ def load_handlers(modules: Iterable[str]) -> None:
     for name in modules:
         try:
             importlib.import_module(name)
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
             raise HandlersError(
                 f"JOBS_HANDLERS: module {name!r} can't be imported: {type(exc).__name__}: {exc}"
             ) from exc

@@ -150,6 +150,8 @@ def handler(
     ):
         if value is not None and value < least:
             raise ValueError(f"handler {name!r}: {option} must be at least {least}, not {value}")
+    worth = _exceptions(name, "retry_on", retry_on)
+    useless = _exceptions(name, "discard_on", discard_on)
     policy = None
     if isinstance(backoff, RetryPolicy):
         policy = backoff
@@ -173,10 +175,18 @@ def handler(
                 max_size=max_size,
                 max_running=max_running,
                 rate=limit,
-                retry_on=retry_on if isinstance(retry_on, tuple) else (retry_on,),
-                discard_on=discard_on if isinstance(discard_on, tuple) else (discard_on,),
+                retry_on=worth,
+                discard_on=useless,
             )
         )
         return function
 
     return register
+
+
+def _exceptions(name: str, option: str, given: object) -> Exceptions:
+    kinds = tuple(given) if isinstance(given, tuple | list | set | frozenset) else (given,)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise TypeError(f"handler {name!r}: {option} takes exception types, not {kind!r}")
+    return kinds

@@ -82,7 +82,7 @@ class Hooks:
                 done = closer(resources)
                 if inspect.isawaitable(done):
                     await done
-            except Exception:
+            except (Exception, SystemExit, KeyboardInterrupt):
                 logger.exception("@shutdown %s failed", getattr(closer, "__name__", closer))
 
 

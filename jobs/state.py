@@ -174,10 +174,10 @@ def failed(
             finished_at=now,
             next_attempt_at=now + delay_ms,
             error=_short(error),
-            trace=trace,
+            trace=_clean(trace),
             crashes=0,
         )
-    return _final(job, Event.GIVE_UP, now, error=_short(error), trace=trace)
+    return _final(job, Event.GIVE_UP, now, error=_short(error), trace=_clean(trace))
 
 
 def refused(job: Job, *, now: int, error: str) -> Job:
@@ -234,6 +234,11 @@ def _reason(who: str, why: str) -> str:
     return _short(f"canceled by {who}: {why}" if why else f"canceled by {who}")
 
 
+def _clean(text: str | None) -> str | None:
+    # A lone surrogate can't be written to a row.
+    return None if text is None else text.encode("utf-8", "replace").decode()
+
+
 def _short(text: str) -> str:
-    text = text.encode("utf-8", "replace").decode()  # a lone surrogate can't be written to a row
+    text = _clean(text) or ""
     return text if len(text) <= MAX_ERROR_CHARS else text[: MAX_ERROR_CHARS - 3] + "..."

@@ -33,13 +33,17 @@ def decoder_for(function: Callable[..., Any]) -> Decode:
     """
     name = getattr(function, "__qualname__", repr(function))
     parameters = list(inspect.signature(function).parameters.values())
-    if len(parameters) < 2 or any(
-        p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-        for p in parameters[2:]
+    if (
+        len(parameters) < 2
+        or not all(_by_place(p) for p in parameters[:2])
+        or any(
+            p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+            for p in parameters[2:]
+        )
     ):
         raise TypeError(f"a handler takes two arguments, (ctx, data): {name} doesn't")
     try:
-        kind = get_type_hints(function).get(parameters[1].name, Any)
+        kind = get_type_hints(function, include_extras=True).get(parameters[1].name, Any)
     except Exception as exc:
         raise TypeError(f"the annotations of {name} can't be resolved: {exc}") from exc
     if kind is Any or kind is inspect.Parameter.empty:
@@ -53,6 +57,10 @@ def decoder_for(function: Callable[..., Any]) -> Decode:
     return _by_msgspec(decoder)
 
 
+def _by_place(parameter: inspect.Parameter) -> bool:
+    return parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+
+
 def _by_msgspec(decoder: msgspec.json.Decoder[Any]) -> Decode:
     def decode(data: msgspec.Raw) -> Any:
         try:
@@ -63,6 +71,8 @@ def _by_msgspec(decoder: msgspec.json.Decoder[Any]) -> Decode:
             field = f"data{path}"
             text = text.replace("`", "")
             raise InvalidRequest(f"{field}: {text[:1].lower()}{text[1:]}", field) from None
+        except Exception as exc:  # of a __post_init__, say: it refuses the data in its own way
+            raise _refused(exc) from None
 
     return decode
 
@@ -75,5 +85,11 @@ def _by_pydantic(model: Any) -> Decode:
             first = exc.errors()[0] if hasattr(exc, "errors") else {"loc": (), "msg": str(exc)}
             field = ".".join(["data", *(str(part) for part in first["loc"])])
             raise InvalidRequest(f"{field}: {first['msg']}", field) from None
+        except Exception as exc:
+            raise _refused(exc) from None
 
     return decode
+
+
+def _refused(error: Exception) -> InvalidRequest:
+    return InvalidRequest(f"data: refused with {type(error).__name__}: {error}", "data")

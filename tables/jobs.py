@@ -188,9 +188,9 @@ class JobTable(Table[str, Job]):
             # No await between this look and the note: two tasks can't both pass.
             if part.head(offset) is not before:
                 continue
+            value = None if job is None else encode_row(job)  # before the note: it may raise
             part.sent(offset, job)
             key = row_key(JobId(part.number, offset))
-            value = None if job is None else encode_row(job)
             ack = await self._writer.send(topic, Entry(part.number, key, value, headers))
             # A callback, not the awaiting task, shows the row: that task may be cancelled
             # between the acknowledgement and its next step.

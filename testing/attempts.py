@@ -140,7 +140,7 @@ class _Rehearsal:
         self._default_timeout_ns = round(settings.default_timeout_s * NS_PER_S)
         retry = RetryPolicy(settings.backoff_s, settings.backoff_max_s)
         self._outcomes = Outcomes(retry, settings.max_result_bytes)
-        self.callers = _Callers(HANDLERS, 1, 1, resources, self._submit)
+        self.callers = _Callers(HANDLERS, 1, resources, self._submit)
 
     async def run(self, value: bytes, attempts: int) -> Run:
         row = self._admit(value)

@@ -147,3 +147,32 @@ async def paced(ctx: Context, data: Any) -> float:
 async def small(ctx: Context, data: Any) -> Any:
     """Takes little."""
     return data
+
+
+@dataclass
+class Colour:
+    """A type whose own check raises what nobody expects."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        self.code = {"red": 1}[self.name]
+
+
+@handler("colour")
+async def colour(ctx: Context, data: Colour) -> int:
+    """Takes only what its type bears."""
+    return data.code
+
+
+@handler("surrogate", process=True, reruns=0)
+def surrogate(ctx: Context, data: Any) -> None:
+    """An error whose text can't be written as it is."""
+    raise ValueError("bad \udcff")
+
+
+@handler("endless")
+def endless(ctx: Context, data: Any) -> None:
+    """Never returns, whatever happens."""
+    while True:
+        time.sleep(0.1)

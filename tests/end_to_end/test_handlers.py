@@ -134,3 +134,19 @@ def test_a_module_that_does_not_import_stops_the_start(cluster: Cluster) -> None
     worker = cluster.worker(ready=False, JOBS_HANDLERS="tests.apps.nowhere")
     assert worker.process.wait(30) == 2
     assert "module 'tests.apps.nowhere' can't be imported: ModuleNotFoundError" in worker.text()
+
+
+def test_what_handlers_do_wrong_stops_nothing(worker: WorkerProcess, cluster: Cluster) -> None:
+    answer = worker.post("/job", {"handler": "colour", "data": {"name": "blue"}})
+    assert (answer.status, answer.json["field"]) == (422, "data")
+    (bad,) = cluster.produce([b'{"handler": "colour", "data": {"name": "blue"}}'], partition=1)
+    (good,) = cluster.produce([b'{"handler": "colour", "data": {"name": "red"}}'], partition=1)
+    assert "KeyError: 'blue'" in ended(worker, bad)["error"]
+    assert ended(worker, good)["result"] == 1
+    assert run(worker, "surrogate")["error"] == "ValueError: bad ?"
+
+
+def test_a_thread_that_never_returns_does_not_keep_the_worker(worker: WorkerProcess) -> None:
+    late = run(worker, "endless", timeout="200ms", ttl=0)
+    assert late["error"] == "timed out after 200ms"
+    assert worker.terminate() == 0, worker.tail()

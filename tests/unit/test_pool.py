@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from execution.pool import Pool
+from jobs.limits import Limit, Rate
 
 pytestmark = pytest.mark.asyncio
 
@@ -162,3 +163,24 @@ async def test_work_may_put_keys_in_line() -> None:
     pool.add(0, rerun=False)
     await pool.idle()
     assert begun == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.asyncio
+async def test_a_rerun_that_waits_long_for_its_rate_holds_up_no_fresh_job() -> None:
+    """Two lanes and one alarm: the sooner one counts."""
+    limits = {"quick": [Limit(rate=Rate(100, 1.0))], "slow": [Limit(rate=Rate(1, 3_600.0))]}
+    done: list[str] = []
+
+    async def work(key: str) -> None:
+        done.append(key)
+
+    pool: Pool[str] = Pool(10, 10, work, lambda group: limits[group])
+    pool.add("slow-1", rerun=True, group="slow")
+    pool.add("slow-2", rerun=True, group="slow")
+    for n in range(5):
+        pool.add(f"quick-{n}", rerun=False, group="quick")
+    async with asyncio.timeout(10):
+        while len(done) < 6:
+            await asyncio.sleep(0.01)
+    assert set(done) == {"slow-1", *(f"quick-{n}" for n in range(5))}
+    pool.stop()
