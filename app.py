@@ -28,10 +28,12 @@ from agents.lifecycle import Lifecycle
 from agents.resume import Resume
 from agents.retries import Retries
 from agents.runner import Limits, Runner
+from agents.schedules import Scheduler
 from agents.submit import Submitter
 from handlers.loading import load_or_exit as load_handlers_or_exit
 from jobs.registry import HANDLERS
 from jobs.resources import Resources
+from jobs.schedules import SCHEDULES
 from log.reader import LogReader
 from log.topics import TopicNames
 from log.writer import LogWriter
@@ -76,6 +78,7 @@ resources = Resources()
 callers = Callers.of(settings, HANDLERS, resources, submitter.submit)
 runner = Runner(table, callers, dead, Limits.of(settings), me.worker, retries.ask)
 retries.runner = runner
+scheduler = Scheduler(SCHEDULES, table, writer, names.jobs, app.partitions)
 intake = Intake(table, runner, dead, HANDLERS, settings.max_row_bytes)
 
 # From the topics: each feed gives its records once, in order, with none left out.
@@ -91,7 +94,7 @@ feeds = [jobs, reruns, stops]
 takeover = Takeover(bulk_reader, writer, names.changelog, me)
 resume = Resume(app, table, takeover, runner, dead, reader, feeds, names.changelog)
 lifecycle = Lifecycle(
-    app, settings, names, table, runner, resume, feeds, [reader, bulk_reader], resources
+    app, settings, names, table, runner, resume, feeds, [reader, bulk_reader], resources, scheduler
 )
 lifecycle.attach()
 

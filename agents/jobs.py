@@ -13,10 +13,11 @@ from agents.runner import Runner
 from jobs import state
 from jobs.codec import decode_record
 from jobs.errors import InvalidRequest
-from jobs.model import Job, Malformed
+from jobs.model import Job, Malformed, ScheduledRun, Status
 from jobs.registry import DEFAULT_HANDLER, Registry
 from log.reader import Record
 from tables.jobs import Change, JobTable, now_ms
+from tables.marks import Fired
 from tables.partition import Partition
 
 _ROW_OVERHEAD = 4_000  # bytes of a row besides its data, error text included
@@ -46,7 +47,7 @@ class Intake:
             PartitionLost: the partition is no longer ours.
             NotWritten: Kafka doesn't acknowledge dead letters.
         """
-        rest = [r for r in records if not self._known(part, r)]
+        rest = [r for r in records if not self._settled(part, r)]
         while rest:
             reserved = await self._runner.reserve(len(rest))
             try:
@@ -58,14 +59,14 @@ class Intake:
     async def _admit(self, part: Partition, records: Sequence[Record]) -> None:
         rows: list[Change] = []
         letters: list[Letter] = []
+        fired: dict[str, Fired] = {}
         for record in records:
-            if self._known(part, record):  # canceled while we waited for room
+            if self._settled(part, record):  # canceled while we waited for room
                 continue
-            job = self._first_row(record)
-            if job.status.final:
-                letters.append(Letter(part.number, record, job.error or ""))
-            before = part.head(record.offset)  # of a topic that was made again, if any
-            rows.append(Change(record.offset, before, job))
+            change = self._change(part, record, fired)
+            if change.job is not None and change.job.status is Status.FAILED:
+                letters.append(Letter(part.number, record, change.job.error or ""))
+            rows.append(change)
         # kill -9 here: no row, the place isn't committed; the records are delivered again.
         if letters:
             await self._dead.put(letters)
@@ -76,6 +77,32 @@ class Intake:
         # are known by place and timestamp.
         for change in rows:
             self._runner.take_up(part, change.offset)
+
+    def _change(self, part: Partition, record: Record, fired: dict[str, Fired]) -> Change:
+        """The row of a record. ``fired``: what the records before it will leave as marks."""
+        before = part.head(record.offset)  # canceled unread, or of a topic that was made again
+        known = self._known(part, record)
+        mark: Fired | None = None
+        run = ScheduledRun.of(record.headers)
+        if run is not None:
+            last = fired.get(run.schedule) or part.marks.fired.get(run.schedule)
+            if last is not None and last.covers(run.at, record.offset, now_ms()):
+                return Change(record.offset, before, before if known else _repeated(record, last))
+            # kill -9 between the mark and the row: the mark has this offset, so the record is
+            # no repetition when it is delivered again.
+            mark = fired[run.schedule] = Fired(run.schedule, run.at, record.offset)
+        return Change(record.offset, before, before if known else self._first_row(record), mark)
+
+    def _settled(self, part: Partition, record: Record) -> bool:
+        """Whether nothing is left to do with a record: its row is there, and its mark if it is
+        a scheduled job (one that was canceled before it was read has the row only)."""
+        if not self._known(part, record):
+            return False
+        run = ScheduledRun.of(record.headers)
+        if run is None or part.head(record.offset) is None:
+            return True
+        last = part.marks.fired.get(run.schedule)
+        return last is not None and run.at <= last.at
 
     def _known(self, part: Partition, record: Record) -> bool:
         """Whether the record has been admitted before. A record of the same place with another
@@ -112,5 +139,13 @@ class Intake:
                         submitted_at=record.timestamp,
                         ttl=handler.reruns,
                         timeout_ns=handler.timeout_ns,
+                        run=ScheduledRun.of(record.headers),
                     )
         return state.reject(request, submitted_at=record.timestamp, now=now_ms())
+
+
+def _repeated(record: Record, last: Fired) -> Job:
+    """The row of a scheduled job that has been admitted before: two owners may send one run."""
+    why = f"its run of this time, or a later one, is the job at offset {last.offset}"
+    who = f"schedule {last.schedule!r}"
+    return state.canceled_unread(submitted_at=record.timestamp, now=now_ms(), who=who, why=why)

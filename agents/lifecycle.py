@@ -15,6 +15,7 @@ from agents.audit import Audit, Membership, every
 from agents.feed import Feed
 from agents.resume import Resume
 from agents.runner import Runner
+from agents.schedules import Scheduler
 from agents.sweep import Sweeper
 from jobs.resources import HOOKS, Resources
 from log.reader import LogReader
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 COMMIT_S = 1.0
 SWEEP_S = 5.0
+SCHEDULES_S = 0.25
 WATCH_S = 1.0
 SHUTDOWN_S = 10.0  # for @shutdown functions
 _FIND_BROKER_S = 60.0
@@ -50,6 +52,7 @@ class Lifecycle:
         feeds: Sequence[Feed],
         readers: Sequence[LogReader],
         resources: Resources,
+        scheduler: Scheduler,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -60,6 +63,7 @@ class Lifecycle:
         self.feeds = feeds
         self._readers = readers
         self._resources = resources
+        self._scheduler = scheduler
         self._sweeper = Sweeper(table, feeds[0].places, settings.keep_s)
         self._audit = Audit(feeds, resume, lambda: app.rebalancing)
         self._membership = Membership(resume, app)
@@ -80,6 +84,7 @@ class Lifecycle:
             (self._settings.audit_s, self._audit.look),
             (COMMIT_S, self._commit),
             (SWEEP_S, self._sweeper.sweep),
+            (SCHEDULES_S, self._scheduler.look),
         ):
             app.task(_forever(interval_s, step))
 

@@ -208,9 +208,10 @@ class Resume:
             )
 
     async def _bury(self, part: Partition, rows: Sequence[Change]) -> None:
-        for offset, _, job in rows:
+        for change in rows:
+            job = change.job
             if job is not None and job.status is Status.FAILED:  # poison
-                job_id = JobId(part.number, offset)
+                job_id = JobId(part.number, change.offset)
                 logger.error("job %s: %s", job_id, job.error)
                 await self._dead.put_job(job_id, job.error or "", None)
 

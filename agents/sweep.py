@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tables.fold import Swept
 from tables.jobs import JobTable, now_ms
+from tables.marks import Swept
 from tables.partition import Partition, PartitionLost
 
 BATCH = 500  # rows of a partition in one step

@@ -7,6 +7,7 @@ from typing import Any
 
 from faust.cli import AppCommand, option
 
+from commands.listing import as_table
 from jobs.durations import format_duration
 from jobs.limits import Rate
 from jobs.registry import HANDLERS, Handler, Registry
@@ -23,23 +24,12 @@ def attach(app: JobsApp) -> None:
     async def handlers(self: AppCommand, as_json: bool) -> None:
         """List the job functions with their options."""
         rows = described(HANDLERS)
-        print(json.dumps(rows, indent=2) if as_json or self.json else as_table(rows))
+        print(json.dumps(rows, indent=2) if as_json or self.json else as_table(_COLUMNS, rows))
 
 
 def described(registry: Registry) -> list[dict[str, Any]]:
     """Each handler with its options, by name; ``None`` where the worker's value holds."""
     return [_described(each) for each in sorted(registry, key=lambda each: each.name)]
-
-
-def as_table(rows: list[dict[str, Any]]) -> str:
-    """Aligned text, with ``-`` for what a handler leaves to the worker."""
-    cells = [[name.upper() for name in _COLUMNS]]
-    cells += [[_cell(row[name]) for name in _COLUMNS] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
 
 
 def _described(handler: Handler) -> dict[str, Any]:
@@ -61,9 +51,3 @@ def _described(handler: Handler) -> dict[str, Any]:
 
 def _rate(rate: Rate) -> str:
     return f"{rate.count}/{_UNITS[rate.seconds]}"
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        value = " ".join(f"{name}={each}" for name, each in value.items())
-    return "-" if value in (None, "") else str(value)

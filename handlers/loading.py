@@ -8,6 +8,9 @@ import sys
 import traceback
 from collections.abc import Iterable
 
+from jobs.registry import HANDLERS
+from jobs.schedules import SCHEDULES
+
 
 class HandlersError(Exception):
     """A module can't be imported; the text says which, and why."""
@@ -32,10 +35,23 @@ def load_handlers(modules: Iterable[str]) -> None:
             ) from exc
 
 
+def check_schedules() -> None:
+    """Once all modules are imported: what a schedule names must be there.
+
+    Raises:
+        HandlersError: a schedule's handler isn't.
+    """
+    try:
+        SCHEDULES.check(HANDLERS)
+    except ValueError as exc:
+        raise HandlersError(f"JOBS_HANDLERS: {exc}") from None
+
+
 def load_or_exit(modules: Iterable[str]) -> None:
     """``load_handlers``; a failure is told, with where it came from, and ends with code 2."""
     try:
         load_handlers(modules)
+        check_schedules()
     except HandlersError as exc:
         cause = exc.__cause__
         trace = traceback.extract_tb(cause.__traceback__) if cause is not None else []

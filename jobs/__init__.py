@@ -6,6 +6,17 @@ What job functions need is importable from here.
 from jobs.context import Context
 from jobs.registry import handler
 from jobs.resources import Resources, shutdown, startup
+from jobs.scheduling import Scheduled, schedule
 from jobs.steering import Discard, Retry
 
-__all__ = ["Context", "Discard", "Resources", "Retry", "handler", "shutdown", "startup"]
+__all__ = [
+    "Context",
+    "Discard",
+    "Resources",
+    "Retry",
+    "Scheduled",
+    "handler",
+    "schedule",
+    "shutdown",
+    "startup",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,7 +13,10 @@ import msgspec
 from jobs.errors import InvalidId
 
 MAX_PARTITION = 2**31 - 1  # int32 in Kafka's protocol
+MAX_SCHEDULE_NAME = 100  # characters
 MAX_OFFSET = 2**63 - 1  # int64 in Kafka's protocol
+SCHEDULE_HEADER = "schedule"
+SCHEDULED_AT_HEADER = "scheduled-at"
 _ID = re.compile(r"(0|[1-9]\d{0,9})-(0|[1-9]\d{0,18})", re.ASCII)
 
 
@@ -101,11 +105,38 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     crashes: int = 0  # worker deaths in a row while this job was executing
     worker: str | None = None  # who ran the last attempt
     parent: str | None = None  # the id of the job that submitted this one
+    schedule: str | None = None  # whose run this is
+    scheduled_at: int | None = None  # which of its times
 
     @property
     def next_attempt(self) -> int:
         """The number that the next attempt will have."""
         return self.attempt + 1
+
+
+class ScheduledRun(NamedTuple):
+    """One scheduled run: of which schedule, and for which of its times (epoch ms)."""
+
+    schedule: str
+    at: int
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """How the record of its job says so."""
+        return [(SCHEDULE_HEADER, self.schedule.encode()), (SCHEDULED_AT_HEADER, b"%d" % self.at)]
+
+    @classmethod
+    def of(cls, headers: Sequence[tuple[str, bytes]]) -> ScheduledRun | None:
+        """Read a record's headers; ``None``: it is no scheduled job."""
+        if not headers:
+            return None  # as nearly all records
+        found = dict(headers)
+        try:
+            name, at = found[SCHEDULE_HEADER].decode(), found[SCHEDULED_AT_HEADER]
+        except (KeyError, UnicodeDecodeError):
+            return None
+        if not (1 <= len(name) <= MAX_SCHEDULE_NAME and at.isdigit() and len(at) <= 15):
+            return None
+        return cls(name, int(at))
 
 
 class Malformed(msgspec.Struct, frozen=True, gc=False):

@@ -32,7 +32,7 @@ import msgspec
 
 from jobs.durations import NS_PER_MS
 from jobs.errors import IllegalTransition
-from jobs.model import Job, JobRequest, Malformed, Status
+from jobs.model import Job, JobRequest, Malformed, ScheduledRun, Status
 
 DEFAULT_TTL = 2  # reruns, where neither the record nor its handler says; the wire's rule
 POISON_CRASHES = 3
@@ -98,15 +98,18 @@ def admit(
     submitted_at: int,
     ttl: int | None = None,
     timeout_ns: int | None = None,
+    run: ScheduledRun | None = None,
 ) -> Job:
     """The first row of a request. ``ttl`` and ``timeout_ns`` are its handler's, used where
-    the request has none of its own; times are epoch ms."""
+    the request has none of its own; ``run`` is set for a scheduled job; times are epoch ms."""
     reruns = next(n for n in (request.ttl, ttl, DEFAULT_TTL) if n is not None)
     return Job(
         status=after(None, Event.ADMIT),
         submitted_at=submitted_at,
         handler=handler,
         parent=request.parent,
+        schedule=None if run is None else run.schedule,
+        scheduled_at=None if run is None else run.at,
         max_attempts=reruns + 1,
         timeout_ns=request.timeout_ns if request.timeout_ns is not None else timeout_ns,
         data=request.data,

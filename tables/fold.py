@@ -7,6 +7,7 @@ Records of a changelog partition, told apart by their key:
   under a lower fence are void: they come from a worker that doesn't know yet that it has
   lost the partition. ``released`` says that its owner was alive and let go on purpose.
 - ``swept``: up to which place final rows have been removed, see ``Swept``.
+- ``fired-…`` and ``since-…``, with a schedule's name: see ``Fired`` and ``Since``.
 - anything else is a job's offset; the value is its row, or null once it is removed.
 
 Every record carries its writer's fence in the header ``fence`` (``{number} {instance}``), so
@@ -17,21 +18,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 
 from jobs.model import JobId
 from log.reader import Record
-
-T = TypeVar("T")
+from tables.marks import Marks, Swept, is_mark, read
 
 logger = logging.getLogger(__name__)
 
 OWNER_KEY = b"owner"
-SWEPT_KEY = b"swept"
 FENCE_HEADER = "fence"
-_OURS = (OWNER_KEY, SWEPT_KEY)
 
 
 class Fence(NamedTuple):
@@ -55,15 +53,6 @@ class Ownership(msgspec.Struct, frozen=True):
     released: bool = False
 
 
-class Swept(msgspec.Struct, frozen=True):
-    """Rows of jobs before ``next`` that are missing were final and have been removed, if
-    their record is not younger than ``at`` (epoch ms): so a place that is delivered again
-    after its row is gone isn't run again, and a topic that was made again is not mistaken."""
-
-    next: int = 0
-    at: int = 0
-
-
 def row_key(job_id: JobId) -> bytes:
     """The key of a job's row: its id."""
     return b"%d-%d" % job_id
@@ -83,15 +72,21 @@ class Fold:
     released: bool = False
     rows: dict[int, bytes] = field(default_factory=dict)
     stale: set[bytes] = field(default_factory=set)
-    swept: Swept = field(default_factory=Swept)
+    marks: Marks = field(default_factory=Marks)
     next: int = 0
+
+    @property
+    def swept(self) -> Swept:
+        """Up to where final rows have been removed."""
+        return self.marks.swept
 
     def apply(self, record: Record) -> None:
         """Take in the next record of the log."""
         key, value = record.key, record.value
         fence = _fence(record)
         offset = row_offset(key, self.partition)
-        if fence is None or key is None or (offset is None and key not in _OURS):
+        ours = offset is not None or key == OWNER_KEY or (key is not None and is_mark(key))
+        if fence is None or key is None or not ours:
             logger.warning(
                 "partition %d: record %d of the changelog was not written by a worker; ignored",
                 self.partition,
@@ -106,10 +101,10 @@ class Fold:
             self.fence, self.released = fence, False
         self.stale.discard(key)
         if key == OWNER_KEY:
-            self.released = _read(Ownership, value, Ownership("")).released
-        elif key == SWEPT_KEY:
-            self.swept = _read(Swept, value, self.swept)
-        elif offset is not None:
+            self.released = (read(Ownership, value) or Ownership("")).released
+        elif offset is None:
+            self.marks.take(key, value)
+        else:
             if value is None:
                 self.rows.pop(offset, None)
             else:
@@ -131,10 +126,3 @@ def row_offset(key: bytes | None, partition: int) -> int | None:
     if first == b"%d" % partition and offset.isdigit() and len(offset) < 20:
         return int(offset)
     return None
-
-
-def _read(kind: type[T], value: bytes | None, otherwise: T) -> T:
-    try:
-        return msgspec.json.decode(value or b"", type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return otherwise

@@ -25,7 +25,8 @@ from jobs.codec import encode_row
 from jobs.errors import InvalidId
 from jobs.model import Job, JobId
 from log.writer import Entry, LogWriter
-from tables.fold import SWEPT_KEY, Swept, row_key
+from tables.fold import row_key
+from tables.marks import Mark, Swept
 from tables.partition import Partition, PartitionLost
 from worker.app import JobsApp
 
@@ -34,11 +35,13 @@ logger = logging.getLogger(__name__)
 
 class Change(NamedTuple):
     """A row in place of another: ``before`` is the newest row that it was made from, or
-    ``None`` if the job had none; ``job`` is ``None`` to remove it."""
+    ``None`` if the job had none; ``job`` is ``None`` to remove it. ``mark`` is written right
+    before it, so that whoever finds the row finds the mark."""
 
     offset: int
     before: Job | None
     job: Job | None
+    mark: Mark | None = None
 
 
 class Rows(Mapping[str, Job]):
@@ -144,9 +147,16 @@ class JobTable(Table[str, Job]):
         Raises:
             PartitionLost: as ``write``.
         """
-        await self._guarded(
-            part, self._send(part, [Change(n, part.rows.get(n), None) for n in offsets], swept)
-        )
+        changes = [Change(n, part.rows.get(n), None) for n in offsets]
+        await self._guarded(part, self._send(part, [changes[0]._replace(mark=swept), *changes[1:]]))
+
+    async def note(self, part: Partition, mark: Mark) -> None:
+        """Write a mark alone.
+
+        Raises:
+            PartitionLost: as ``write``.
+        """
+        await self._guarded(part, self._send(part, [], mark))
 
     async def _guarded(self, part: Partition, sending: Coroutine[Any, Any, None]) -> None:
         try:
@@ -170,21 +180,24 @@ class JobTable(Table[str, Job]):
             part.check()
 
     async def _send(
-        self,
-        part: Partition,
-        changes: Sequence[Change],
-        swept: Swept | None = None,
+        self, part: Partition, changes: Sequence[Change], mark: Mark | None = None
     ) -> None:
         topic = self.changelog_topic.get_topic_name()
         headers = part.fence.headers()
         acks: list[asyncio.Future[Any]] = []
-        if swept is not None:
-            mark = Entry(part.number, SWEPT_KEY, msgspec.json.encode(swept), headers)
-            ack = await self._writer.send(topic, mark)
+
+        async def note(mark: Mark) -> None:
+            part.marks.put(mark)
+            value = msgspec.json.encode(mark)
+            ack = await self._writer.send(topic, Entry(part.number, mark.key, value, headers))
             ack.add_done_callback(partial(self._acknowledged, part, None, None))
             acks.append(ack)
-            part.swept = swept
-        for offset, before, job in changes:
+
+        if mark is not None:
+            await note(mark)
+        for offset, before, job, mark_of_it in changes:
+            if mark_of_it is not None:
+                await note(mark_of_it)
             # No await between this look and the note: two tasks can't both pass.
             if part.head(offset) is not before:
                 continue

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from sortedcontainers import SortedDict
 
 from jobs.model import Job
-from tables.fold import Fence, Swept
+from tables.fold import Fence
+from tables.marks import Marks, Swept
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Partition:
         self.confirmed = fence  # the last one whose ownership record we have seen in the log
         self.alive = True
         self.rows: SortedDict[int, Job] = SortedDict()
-        self.swept = Swept()
+        self.marks = Marks()  # ours, also those that Kafka hasn't acknowledged yet
         self.ended: deque[tuple[int, int]] = deque()  # (finished_at, offset) of final rows
         self.cursor = 0  # the changelog's next place, as far as we have seen it
         self.on_lost: Callable[[Partition, str], None] | None = None
@@ -48,6 +49,11 @@ class Partition:
         self._open.set()
         self._quiet = asyncio.Event()
         self._quiet.set()
+
+    @property
+    def swept(self) -> Swept:
+        """Up to where final rows have been removed."""
+        return self.marks.swept
 
     def head(self, offset: int) -> Job | None:
         """The job's newest row, durable or on its way; ``None`` if it has none."""

@@ -27,7 +27,8 @@ from jobs.codec import decode_row, encode_row
 from jobs.model import Job
 from log.reader import LogReader
 from log.writer import Entry, LogWriter
-from tables.fold import OWNER_KEY, SWEPT_KEY, Fence, Fold, Ownership, row_offset
+from tables.fold import OWNER_KEY, Fence, Fold, Ownership, row_offset
+from tables.marks import is_mark
 from tables.partition import Partition, PartitionLost
 
 logger = logging.getLogger(__name__)
@@ -196,9 +197,9 @@ class Takeover:
     def _as_it_stands(self, part: Partition, key: bytes) -> Entry:
         if key == OWNER_KEY:
             return self._ownership(part.number, part.fence)
-        value: bytes | None
-        if key == SWEPT_KEY:
-            value = msgspec.json.encode(part.swept)
+        if is_mark(key):
+            mark = part.marks.get(key)
+            value = None if mark is None else msgspec.json.encode(mark)
         else:
             row = part.head(row_offset(key, part.number) or 0)
             value = None if row is None else encode_row(row)
@@ -212,7 +213,7 @@ class Takeover:
 def _partition(fold: Fold) -> Partition:
     part = Partition(fold.partition, fold.fence)
     part.cursor = fold.next
-    part.swept = fold.swept
+    part.marks = fold.marks
     rows: list[tuple[int, Job]] = []
     for offset, value in fold.rows.items():
         try:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from functools import partial
@@ -102,6 +103,15 @@ class JobsWorker:
     def cancel(self, id: str) -> dict[str, Any]:
         """Cancel a job; the answer."""
         return self._call("POST", f"/job/{id}/cancel")
+
+    def list(self, **filters: str) -> list[dict[str, Any]]:
+        """The jobs that ``GET /job/all`` lists.
+
+        Args:
+            filters: ``status``, ``handler``, ``limit`` as there.
+        """
+        query = urllib.parse.urlencode(filters)
+        return list(self._call("GET", f"/job/all?{query}")["jobs"])
 
     def log(self) -> str:
         """What the worker has said so far."""

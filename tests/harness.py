@@ -156,6 +156,7 @@ class Cluster:
         topic: str | None = None,
         key: bytes | None = None,
         partition: int | None = None,
+        headers: dict[str, bytes] | None = None,
     ) -> list[str]:
         """Write records straight to a topic, as another program would; ids by delivery report."""
         ids: list[str | None] = [None] * len(values)
@@ -170,7 +171,14 @@ class Cluster:
 
         for i, value in enumerate(values):
             p = i % self.partitions if partition is None else partition
-            producer.produce(topic or self.jobs, value, key, p, on_delivery=reported(i))
+            producer.produce(
+                topic or self.jobs,
+                value,
+                key,
+                p,
+                headers=list((headers or {}).items()),
+                on_delivery=reported(i),
+            )
         producer.flush(30)
         assert all(ids), "the broker has not taken all records"
         return [str(id) for id in ids]

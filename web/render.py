@@ -58,6 +58,9 @@ def whole(job_id: JobId, job: Job, progress: Progress | None = None) -> dict[str
         body["trace"] = _text(job.trace)
     if job.parent is not None:
         body["parent"] = _text(job.parent)
+    if job.schedule is not None:
+        body["schedule"] = job.schedule
+        body["scheduled_at"] = time(job.scheduled_at)
     if job.result_bytes is not None:
         body["result_truncated"] = True
         body["result_bytes"] = job.result_bytes

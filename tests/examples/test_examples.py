@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import pytest
 from PIL import Image
 
 from jobs.testing import JobsWorker
-from tests.harness import ROOT
+from tests.harness import ROOT, until
 
 pytest_plugins = ["jobs.pytest_plugin"]
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
@@ -36,12 +37,19 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def jobs_handlers() -> str:
-    return "examples.thumbnails.thumbnails,examples.crawler.crawler"
+    return ",".join(
+        f"examples.{name}"
+        for name in (
+            "thumbnails.thumbnails",
+            "crawler.crawler",
+            "nightly_report.nightly_report",
+        )
+    )
 
 
 def test_each_example_says_how_it_is_run(jobs_handlers: str) -> None:
     folders = {each.parent for each in (ROOT / "examples").glob("*/*") if each.is_file()}
-    assert len(folders) == 3
+    assert len(folders) == 4
     named: set[str] = set()
     for each in folders:
         text = (each / "README.md").read_text()
@@ -60,6 +68,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def jobs_settings(folder: Path) -> Mapping[str, str]:
     return {
         "THUMBNAILS_FOLDER": str(folder),
+        "REPORT_FOLDER": str(folder),
+        "REPORT_CRON": "* * * * * *",
         "JOBS_PROCESSES": "1",
         "JOBS_HTTP_SECRET": SECRET,
         "JOBS_HTTP_ALLOW": "127.0.0.1",
@@ -157,6 +167,22 @@ def test_the_crawler(jobs_worker: JobsWorker) -> None:
         assert (gone["error"], gone["attempt"]) == (f"{site.url}gone answers 404", 1)
         (deep,) = [j for j in jobs.values() if (j["result"] or {}).get("title") == "Deep"]
         assert (deep["attempt"], deep["result"]["jobs"]) == (2, [])
+
+
+def test_the_nightly_report(jobs_worker: JobsWorker, folder: Path) -> None:
+    day = datetime.now(UTC).date() - timedelta(days=1)
+    (folder / f"{day}-a.log").write_text("one\ntwo\n")
+    (folder / f"{day}-b.log").write_text("three\n")
+    report = folder / f"report-{day}.txt"
+    want = f"{day}: 3 lines in 2 files\n"
+    until(lambda: report.exists() and report.read_text() == want, 30, "the report is made")
+    times = [
+        job["scheduled_at"]
+        for each in jobs_worker.list(handler="nightly-report")
+        if (job := jobs_worker.wait(each["id"]))["status"] == "done"
+    ]
+    assert times
+    assert len(set(times)) == len(times), "a time was run twice"
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,13 @@ from tables.fold import (
     FENCE_HEADER,
     NOBODY,
     OWNER_KEY,
-    SWEPT_KEY,
     Fence,
     Fold,
     Ownership,
-    Swept,
     row_key,
     row_offset,
 )
+from tables.marks import SWEPT_KEY, Swept
 
 P = 3
 A1, B2, A3 = Fence(1, "aaaa"), Fence(2, "bbbb"), Fence(3, "aaaa")

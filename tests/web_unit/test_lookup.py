@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from jobs.model import JobId, Status
-from tables.fold import Swept
+from tables.marks import Swept
 from tests.web_unit.fakes import Log, Worker, record, row
 from web.lookup import Lookup, unread_row
 from web.problems import BadRequest, NotFound, Unavailable
@@ -56,7 +56,7 @@ def test_a_place_before_intake_without_a_row_has_expired():
 
 def test_a_record_whose_row_was_swept_has_expired():
     worker = Worker(Log({0: [record(0)]}), {0: {}})
-    worker.table.served[0].swept = Swept(1, record(0).timestamp)
+    worker.table.served[0].marks.put(Swept(1, record(0).timestamp))
     with pytest.raises(NotFound, match="expired"):
         find(worker)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jobs.model import Job, JobId, Status
 from log.reader import Record
-from tables.fold import Swept
+from tables.marks import Swept
 from tests.web_unit.fakes import ME, Log, Worker, record, row
 from web import scan
 from web.listing import Query, merge
@@ -116,7 +116,7 @@ def test_a_record_that_is_read_meanwhile_is_not_lost_and_not_shown_twice():
 
 def test_a_record_whose_row_was_swept_is_no_waiting_job():
     worker = Worker(Log({0: [record(0), record(1)]}), {0: {}})
-    worker.table.served[0].swept = Swept(1, record(0).timestamp)
+    worker.table.served[0].marks.put(Swept(1, record(0).timestamp))
     assert ids(pages(worker)) == ["0-1"]
 
 
