@@ -39,7 +39,21 @@ class _Wire(msgspec.Struct, gc=False):
 _wire = msgspec.json.Decoder(_Wire)
 _row = msgspec.json.Decoder(Job)
 _any = msgspec.json.Decoder()
+
+
+def _dumped(value: object) -> Any:
+    """A pydantic model as JSON has it; of pydantic itself nothing is needed for that."""
+    dump = getattr(type(value), "model_dump", None)
+    if dump is None:
+        raise TypeError(f"objects of type {type(value).__name__} aren't supported")
+    try:
+        return dump(value, mode="json")
+    except Exception as exc:  # a serializer is a user's code
+        raise TypeError(f"{type(exc).__name__}: {exc}") from exc
+
+
 _encoder = msgspec.json.Encoder()
+_result_encoder = msgspec.json.Encoder(enc_hook=_dumped)
 _AT_FIELD = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
@@ -129,7 +143,7 @@ def encode_json(value: Any) -> msgspec.Raw:
         InvalidRequest: the value has no JSON form, or is nested too deep.
     """
     try:
-        raw = msgspec.Raw(_encoder.encode(value))
+        raw = msgspec.Raw(_result_encoder.encode(value))
         _any.decode(raw)  # a Raw inside, or a string with lone surrogates, could be no JSON
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as exc:
         raise InvalidRequest(f"{type(value).__name__} has no JSON form: {exc}") from None

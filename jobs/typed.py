@@ -1,7 +1,7 @@
 """Typed data: a handler's annotation says what its data is, and it is checked before it runs.
 
-msgspec decodes ``Struct``, dataclasses, ``TypedDict`` and plain types; pydantic models, which
-are recognised by their ``model_validate_json``, decode themselves.
+msgspec decodes ``Struct``, dataclasses, ``TypedDict`` and plain types; an annotation that holds
+anything of pydantic's is decoded by pydantic (``jobs.modelled``).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from jobs.errors import InvalidRequest
+from jobs.modelled import adapter_for, holds_pydantic, wrong_field
 
 Decode = Callable[[msgspec.Raw], Any]
 _any = msgspec.json.Decoder()
@@ -48,13 +49,12 @@ def decoder_for(function: Callable[..., Any]) -> Decode:
         raise TypeError(f"the annotations of {name} can't be resolved: {exc}") from exc
     if kind is Any or kind is inspect.Parameter.empty:
         return plain
-    if hasattr(kind, "model_validate_json"):
-        return _by_pydantic(kind)
     try:
-        decoder = msgspec.json.Decoder(kind)
+        if holds_pydantic(kind):
+            return _by_pydantic(adapter_for(kind))
+        return _by_msgspec(msgspec.json.Decoder(kind))
     except TypeError as exc:
         raise TypeError(f"data of {name} can't be decoded as {kind!r}: {exc}") from exc
-    return _by_msgspec(decoder)
 
 
 def _by_place(parameter: inspect.Parameter) -> bool:
@@ -77,16 +77,17 @@ def _by_msgspec(decoder: msgspec.json.Decoder[Any]) -> Decode:
     return decode
 
 
-def _by_pydantic(model: Any) -> Decode:
+def _by_pydantic(adapter: Any) -> Decode:
     def decode(data: msgspec.Raw) -> Any:
         try:
-            return model.model_validate_json(bytes(data))
-        except ValueError as exc:  # pydantic's ValidationError is one
-            first = exc.errors()[0] if hasattr(exc, "errors") else {"loc": (), "msg": str(exc)}
-            field = ".".join(["data", *(str(part) for part in first["loc"])])
-            raise InvalidRequest(f"{field}: {first['msg']}", field) from None
+            return adapter.validate_json(bytes(data))
         except Exception as exc:
-            raise _refused(exc) from None
+            errors = getattr(exc, "errors", None)  # pydantic's ValidationError has them
+            if errors is None:
+                raise _refused(exc) from None
+            first = errors(include_url=False, include_context=False, include_input=False)[0]
+            field, text = wrong_field(first, plain(data)), first["msg"]
+            raise InvalidRequest(f"{field}: {text[:1].lower()}{text[1:]}", field) from None
 
     return decode
 
