@@ -32,10 +32,15 @@ def parse_duration(value: int | str) -> int:
     """Nanoseconds of ``3000000000``, ``"3s"``, ``"250ms"`` or ``"1m30s"``.
 
     Raises:
-        InvalidDuration: the text has another form, or no unit.
+        InvalidDuration: the text has another form, or no unit; or it is neither (``3.0``, which
+            may be meant as seconds).
     """
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
+    if not isinstance(value, str):
+        raise InvalidDuration(
+            f"{value!r} is no duration: say '3s', or give integer nanoseconds (3000000000)"
+        )
     if not _WHOLE.fullmatch(value):
         shown = value if len(value) <= 40 else value[:37] + "..."
         raise InvalidDuration(

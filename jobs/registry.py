@@ -10,18 +10,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from jobs.durations import NS_PER_S, parse_duration
 from jobs.errors import InvalidRequest
 from jobs.limits import Rate
+from jobs.options import Exceptions, Options
 from jobs.retry import RetryPolicy
 from jobs.typed import Decode, decoder_for, plain
 
 DEFAULT_HANDLER = "simulate"  # what a record gets that names none: the seed's simulated work
-MAX_BACKOFF_S = 3_600.0  # of a handler that names its first delay only
 
 Function = Callable[..., Any]
 F = TypeVar("F", bound=Function)
-Exceptions = tuple[type[BaseException], ...]
 
 
 class Kind(StrEnum):
@@ -136,44 +134,37 @@ def handler(
 
     Raises:
         InvalidDuration: a duration can't be read.
-        TypeError: the function's form or annotation is of no use.
+        TypeError: an option's type, or the function's form or annotation is of no use.
         ValueError: the name is taken, or an option makes no sense.
     """
-    if not 1 <= len(name) <= 100:
-        raise ValueError(f"a handler's name has 1 to 100 characters, not {len(name)}")
-    timeout_ns = None if timeout is None else parse_duration(timeout)
-    for option, value, least in (
-        ("timeout", timeout_ns, 1),
-        ("reruns", reruns, 0),
-        ("max_size", max_size, 1),
-        ("max_running", max_running, 1),
-    ):
-        if value is not None and value < least:
-            raise ValueError(f"handler {name!r}: {option} must be at least {least}, not {value}")
-    worth = _exceptions(name, "retry_on", retry_on)
-    useless = _exceptions(name, "discard_on", discard_on)
-    policy = None
-    if isinstance(backoff, RetryPolicy):
-        policy = backoff
-    elif backoff is not None:
-        policy = RetryPolicy(parse_duration(backoff) / NS_PER_S, MAX_BACKOFF_S)
-    limit = None if rate is None else Rate.parse(rate)
+    given = Options(name)
+    timeout_ns = given.timeout(timeout)
+    at_most = given.reruns(reruns)
+    policy = given.backoff(backoff)
+    size = given.number("max_size", max_size, 1)
+    running = given.number("max_running", max_running, 1)
+    limit = given.rate(rate)
+    worth = given.exceptions("retry_on", retry_on)
+    useless = given.exceptions("discard_on", discard_on)
 
     def register(function: F) -> F:
+        given.function(function, process=process)
         asynchronous = inspect.iscoroutinefunction(function)
-        if process and asynchronous:
-            raise TypeError(f"handler {name!r}: with process=True it must be def, not async def")
+        try:
+            decode = decoder_for(function)
+        except TypeError as exc:
+            raise TypeError(f"handler {name!r}: {exc}") from exc
         HANDLERS.add(
             Handler(
                 name=name,
                 function=function,
                 kind=Kind.PROCESS if process else Kind.ASYNC if asynchronous else Kind.THREAD,
-                decode=decoder_for(function),
+                decode=decode,
                 timeout_ns=timeout_ns,
-                reruns=reruns,
+                reruns=at_most,
                 backoff=policy,
-                max_size=max_size,
-                max_running=max_running,
+                max_size=size,
+                max_running=running,
                 rate=limit,
                 retry_on=worth,
                 discard_on=useless,
@@ -182,11 +173,3 @@ def handler(
         return function
 
     return register
-
-
-def _exceptions(name: str, option: str, given: object) -> Exceptions:
-    kinds = tuple(given) if isinstance(given, tuple | list | set | frozenset) else (given,)
-    for kind in kinds:
-        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            raise TypeError(f"handler {name!r}: {option} takes exception types, not {kind!r}")
-    return kinds

@@ -85,6 +85,8 @@ def in_a_process(ctx: Context, data: Any) -> dict[str, Any]:
         raise LookupError("from the process")
     if data == "retry":
         raise Retry("not yet", delay="10ms")
+    if data == "too long":
+        raise Retry("later", delay=10**30)
     if data == "discard":
         raise Discard("never")
     return {"pid": os.getpid(), "attempt": ctx.attempt, "data": data}
@@ -95,6 +97,8 @@ async def steer(ctx: Context, data: str) -> Any:
     """Retry, Discard, or an error."""
     if data == "retry" and ctx.attempt < 3:
         raise Retry("once more", delay="10ms")
+    if data == "too long":
+        raise Retry("later", delay=10**30)
     if data == "discard":
         raise Discard("it is of no use")
     if data == "error":

@@ -1,5 +1,7 @@
 """Durations: integer nanoseconds, or text with units."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,12 @@ def test_what_is_a_duration(value: int | str, ns: int) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(InvalidDuration, match="is no duration: give integer nanoseconds, or text"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize("value", [3.0, True, None, b"3s"])
+def test_what_is_neither_number_nor_text_is_no_duration(value: Any) -> None:
+    with pytest.raises(InvalidDuration, match=r"is no duration: say '3s', or give integer"):
+        parse_duration(value)
 
 
 def test_a_long_text_is_cut_in_the_message() -> None:

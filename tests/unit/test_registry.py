@@ -1,15 +1,21 @@
 """Handlers by name."""
 
+import re
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
-from jobs import Context
+from jobs import Context, Retry
 from jobs import handler as exported
 from jobs import registry as module
 from jobs.errors import InvalidDuration
 from jobs.model import JobId
 from jobs.registry import DEFAULT_HANDLER, HANDLERS, Handler, Registry, handler
+from jobs.retry import RetryPolicy
+from jobs.testing import run
+from tests.apps import kinds
 
 
 async def work(ctx: Context, data: Any) -> Any:
@@ -69,6 +75,196 @@ def test_the_decorator_refuses_what_it_cannot_read_and_a_taken_name(handlers: Re
     handler("resize")(work)
     with pytest.raises(ValueError, match="registered already"):
         handler("resize")(work)
+
+
+WORST = 10**30
+POLICY = RetryPolicy(1.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error", "says"),
+    [
+        ("timeout", 3.0, InvalidDuration, "timeout: 3.0 is no duration: say '3s'"),
+        ("timeout", True, InvalidDuration, "timeout: True is no duration: say '3s'"),
+        ("timeout", "soon", InvalidDuration, "timeout: 'soon' is no duration"),
+        ("timeout", 0, ValueError, "timeout must be more than 0 and at most 7d, not 0"),
+        ("timeout", "8d", ValueError, "timeout must be more than 0 and at most 7d, not '8d'"),
+        ("reruns", 1.5, TypeError, "reruns must be a whole number, not 1.5"),
+        ("reruns", True, TypeError, "reruns must be a whole number, not True"),
+        ("reruns", "2", TypeError, "reruns must be a whole number, not '2'"),
+        ("reruns", -1, ValueError, "reruns must be from 0 to 100, not -1"),
+        ("reruns", 101, ValueError, "reruns must be from 0 to 100, not 101"),
+        ("max_size", 1e6, TypeError, "max_size must be a whole number, not 1000000.0"),
+        ("max_size", 0, ValueError, "max_size must be at least 1, not 0"),
+        ("max_running", "2", TypeError, "max_running must be a whole number, not '2'"),
+        ("max_running", 0, ValueError, "max_running must be at least 1, not 0"),
+        ("backoff", 1.5, InvalidDuration, "backoff: 1.5 is no duration: say '3s'"),
+        ("backoff", -1, ValueError, "backoff must be at least 0 and at most 1h, not -1"),
+        ("backoff", "2h", ValueError, "backoff must be at least 0 and at most 1h, not '2h'"),
+        ("backoff", RetryPolicy(-1.0), ValueError, "backoff's base_s must be from 0 to 31622400"),
+        ("backoff", RetryPolicy(1, 1e9), ValueError, "backoff's cap_s must be from 0 to 31622400"),
+        ("backoff", RetryPolicy(float("nan")), ValueError, "backoff's base_s must be from 0"),
+        ("backoff", RetryPolicy("1s"), TypeError, "backoff's base_s must be seconds, not '1s'"),  # type: ignore[arg-type] # the mistake is meant
+        ("rate", 10, TypeError, "rate is text such as '10/s', not 10"),
+        ("rate", "10", ValueError, "rate: '10' is no rate: give a count and a time"),
+        ("process", 1, TypeError, "process is True or False, not 1"),
+        ("retry_on", "OSError", TypeError, "retry_on takes exception types, not 'OSError'"),
+        ("retry_on", (OSError, 5), TypeError, "retry_on takes exception types, not 5"),
+        ("discard_on", OSError("x"), TypeError, "discard_on takes exception types, not OSError"),
+        ("discard_on", [int], TypeError, "discard_on takes exception types, not <class 'int'>"),
+        ("discard_on", None, TypeError, "discard_on takes exception types, not None"),
+    ],
+)
+def test_an_option_that_makes_no_sense(
+    handlers: Registry, option: str, value: Any, error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error) as caught:
+        handler("resize", **{option: value})(work)
+    assert str(caught.value).startswith(f"handler 'resize': {says}")
+    assert list(handlers) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({"timeout": "7d"}, {"timeout_ns": 7 * 86_400 * 10**9}),
+        ({"reruns": 100}, {"reruns": 100}),
+        ({"backoff": 0}, {"backoff": RetryPolicy(0.0, 3_600.0)}),
+        ({"backoff": "1h"}, {"backoff": RetryPolicy(3_600.0, 3_600.0)}),
+        ({"backoff": POLICY}, {"backoff": POLICY}),
+        ({"max_running": 1, "max_size": 1}, {"max_running": 1, "max_size": 1}),
+        ({"retry_on": OSError}, {"retry_on": (OSError,)}),
+        ({"retry_on": [OSError, KeyError]}, {"retry_on": (OSError, KeyError)}),
+        ({"discard_on": {KeyError}}, {"discard_on": (KeyError,)}),
+        ({"retry_on": ()}, {"retry_on": ()}),
+    ],
+)
+def test_options_at_their_bounds(
+    handlers: Registry, options: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    handler("resize", **options)(work)
+    assert handlers.get("resize") == Handler(name="resize", function=work, **kept)
+
+
+def test_which_exceptions_are_worth_a_rerun() -> None:
+    picky = Handler(name="a", function=work, retry_on=(OSError,), discard_on=(FileNotFoundError,))
+    assert picky.worth_a_rerun(TimeoutError())
+    assert not picky.worth_a_rerun(FileNotFoundError())
+    assert not picky.worth_a_rerun(ValueError())
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "says"),
+    [
+        (work, TypeError, '@handler needs a name: write @handler("work") over work'),
+        (None, TypeError, "a handler's name is text, not None"),
+        (5, TypeError, "a handler's name is text, not 5"),
+        ("", ValueError, "a handler's name has 1 to 100 characters, not 0"),
+        ("a" * 101, ValueError, "a handler's name has 1 to 100 characters, not 101"),
+    ],
+)
+def test_a_name_that_is_none(name: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=re.escape(says)):
+        handler(name)
+
+
+async def generates(ctx: Context, data: Any) -> AsyncIterator[int]:
+    yield 1
+
+
+def yields(ctx: Context, data: Any) -> Iterator[int]:
+    yield 1
+
+
+class Callable_:
+    def __init__(self, ctx: Context = None, data: Any = None) -> None: ...  # type: ignore[assignment] # never called
+
+    async def __call__(self, ctx: Context, data: Any) -> None: ...
+
+    async def method(self, ctx: Context, data: Any) -> None: ...
+
+
+async def of_one(ctx: Context) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (generates, "generates has a yield; a handler returns its result"),
+        (yields, "yields has a yield; a handler returns its result"),
+        (Callable_, "it must be a function (def or async def), not the class Callable_"),
+        (Callable_(), "it must be a function (def or async def), not an object of type Callable_"),
+        (
+            partial(work, data=1),
+            "it must be a function (def or async def), not a functools.partial",
+        ),
+        (len, "it must be a function (def or async def), not the built-in len"),
+        (None, "it must be a function (def or async def), not an object of type NoneType"),
+        (staticmethod(work), "it must be a function (def or async def), not an object of type"),
+        (of_one, "a handler takes two arguments, (ctx, data): of_one doesn't"),
+    ],
+)
+def test_what_can_not_be_a_handler(handlers: Registry, function: Any, says: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        handler("resize")(function)
+    assert str(caught.value).startswith(f"handler 'resize': {says}")
+    assert list(handlers) == []
+
+
+def test_a_method_can_be_a_handler(handlers: Registry) -> None:
+    handler("resize")(Callable_().method)
+    found = handlers.get("resize")
+    assert found is not None
+    assert found.kind == "async"
+
+
+def blocks(ctx: Context, data: Any) -> None: ...
+
+
+def test_what_a_process_can_not_import_is_refused(
+    handlers: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def local(ctx: Context, data: Any) -> None: ...
+
+    says = "with process=True it must be a function at the top of a module"
+    for function in (local, lambda ctx, data: None):
+        with pytest.raises(ValueError, match=says):
+            handler("resize", process=True)(function)
+    with pytest.raises(TypeError, match="with process=True it must be def, not async def"):
+        handler("resize", process=True)(work)
+    handler("resize", process=True)(blocks)
+    monkeypatch.setattr(blocks, "__module__", "__main__")
+    with pytest.raises(ValueError, match=f"{says} .*, not blocks of __main__"):
+        handler("other", process=True)(blocks)
+
+
+@pytest.mark.parametrize(
+    ("delay", "says"),
+    [
+        (WORST, "Retry's delay must be at least 0 and at most 366d, not 1000"),
+        ("367d", "Retry's delay must be at least 0 and at most 366d, not '367d'"),
+        (-1, "Retry's delay must be at least 0 and at most 366d, not -1"),
+        (30.0, "Retry's delay: 30.0 is no duration: say '3s', or give integer nanoseconds"),
+        ("soon", "Retry's delay: 'soon' is no duration"),
+    ],
+)
+def test_a_delay_that_can_not_be_waited_is_the_jobs_error(delay: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)):
+        Retry("busy", delay=delay)
+
+
+@pytest.mark.parametrize("name", ["steer", pytest.param("process", marks=pytest.mark.processes)])
+def test_an_attempt_with_such_a_delay_fails_with_its_text(name: str) -> None:
+    assert kinds.steer is not None
+    job = run(name, "too long", timeout="60s")
+    assert (job.status, job.attempts) == ("waiting", 1)
+    assert job.error is not None
+    assert job.error.startswith("ValueError: Retry's delay must be at least 0 and at most 366d")
+
+
+def test_delays_at_their_bounds() -> None:
+    assert (Retry(delay=0).delay_ns, Retry().delay_ns) == (0, None)
+    assert Retry(delay="366d").delay_ns == 366 * 86_400 * 10**9
 
 
 def test_what_the_package_offers_to_handlers() -> None:
