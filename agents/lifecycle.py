@@ -127,7 +127,16 @@ class Lifecycle:
             await HOOKS.start(self._resources)
         except Exception as exc:
             logger.exception("a @startup function failed")
-            raise StartError(f"a @startup function failed: {type(exc).__name__}: {exc}") from exc
+            await self._close_resources()
+            said = exc.__notes__[-1]  # which function it was
+            raise StartError(f"{said}: {type(exc).__name__}: {exc}") from exc
+
+    async def _close_resources(self) -> None:
+        try:
+            async with asyncio.timeout(SHUTDOWN_S):
+                await HOOKS.stop(self._resources)
+        except TimeoutError:
+            logger.error("@shutdown functions took longer than %gs; the worker ends", SHUTDOWN_S)
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         await self._resume.on_revoked()
@@ -156,11 +165,7 @@ class Lifecycle:
         self._app.vanish = self._embedded and not alone
         await self._resume.stop()
         self._runner.callers.close()
-        try:
-            async with asyncio.timeout(SHUTDOWN_S):
-                await HOOKS.stop(self._resources)
-        except TimeoutError:
-            logger.error("@shutdown functions took longer than %gs; the worker ends", SHUTDOWN_S)
+        await self._close_resources()
         for reader in self._readers:
             await reader.close()
 
