@@ -113,25 +113,38 @@ class Pool(Generic[K]):
         return (self.first, self.reruns)
 
     def _fill(self, lane: Lane[K]) -> None:
-        loop = asyncio.get_running_loop()
-        while lane.lines and lane.free > 0 and not self._stopped:
-            key = self._next(lane, loop.time())
-            if key is None:
-                return
-            limits = self._limits(lane.take_out(key) or "")
-            for limit in limits:
-                limit.take(loop.time())
-            lane.running.add(key)
-            task = loop.create_task(self._run(lane, key, limits))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        while (found := self._next(lane)) is not None:
+            turn, key, limits = found
+            into = lane
+            if limits:
+                # The room that its limit has may be for an older one of the other lane.
+                other = self.reruns if lane is self.first else self.first
+                older = self._next(other)
+                if older is not None and older[0] < turn:
+                    into, (_, key, limits) = other, older
+            self._begin(into, key, limits)
 
-    def _next(self, lane: Lane[K], now: float) -> K | None:
-        """The key whose turn it is among the groups that may begin one now."""
-        found: tuple[int, K] | None = None
+    def _begin(self, lane: Lane[K], key: K, limits: Sequence[Limit]) -> None:
+        loop = asyncio.get_running_loop()
+        lane.take_out(key)
+        for limit in limits:
+            limit.take(loop.time())
+        lane.running.add(key)
+        task = loop.create_task(self._run(lane, key, limits))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _next(self, lane: Lane[K]) -> tuple[int, K, Sequence[Limit]] | None:
+        """The key whose turn it is among the groups that may begin one now, if a slot is free;
+        its turn before it, the limits of its group behind it."""
+        if not lane.lines or lane.free <= 0 or self._stopped:
+            return None
+        now = asyncio.get_running_loop().time()
+        found: tuple[int, K, Sequence[Limit]] | None = None
         soonest: float | None = None
         for group, line in lane.lines.items():
-            waits = [limit.wait_s(now) for limit in self._limits(group)]
+            limits = self._limits(group)
+            waits = [limit.wait_s(now) for limit in limits]
             if None in waits:
                 continue  # one of the group's must end first; then we are called
             wait_s = max((w for w in waits if w is not None), default=0.0)
@@ -140,10 +153,10 @@ class Pool(Generic[K]):
                 continue
             key = next(iter(line))
             if found is None or line[key] < found[0]:
-                found = (line[key], key)
+                found = (line[key], key, limits)
         if found is None and soonest is not None:
             self._look_again_in(soonest)
-        return None if found is None else found[1]
+        return found
 
     def _look_again_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -184,3 +184,78 @@ async def test_a_rerun_that_waits_long_for_its_rate_holds_up_no_fresh_job() -> N
             await asyncio.sleep(0.01)
     assert set(done) == {"slow-1", *(f"quick-{n}" for n in range(5))}
     pool.stop()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("rerun", [False, True])
+async def test_a_limited_groups_slot_goes_to_the_older_turn_of_both_lanes(
+    shared: bool, rerun: bool
+) -> None:
+    """Neither lane starves the other: not in one group, nor in two that share a limit."""
+    one = Limit(max_running=1)
+    work = Work()
+    pool = Pool(5, 5, work, lambda group: [one])
+    pool.add(0, rerun=False, group="a")
+    for key in (1, 2, 3, 4):
+        # Odd ones in one lane, even ones in the other.
+        pool.add(key, rerun=(key % 2 == 1) is rerun, group="b" if shared and key % 2 else "a")
+    await turns()
+    for key in (0, 1, 2):
+        await work.end(key)
+        pool.add(10 + key, rerun=False, group="a")  # fresh jobs go on coming
+    await work.end_all(pool)
+    assert work.begun == [0, 1, 2, 3, 4, 10, 11, 12]
+
+
+async def test_a_lane_with_no_free_slot_does_not_hold_up_the_other() -> None:
+    one = Limit(max_running=1)
+    work = Work()
+    pool: Pool[int] = Pool(5, 1, work, lambda group: [one] if group == "limited" else [])
+    pool.add(0, rerun=True)  # takes the only slot for reruns
+    pool.add(1, rerun=False, group="limited")
+    pool.add(2, rerun=True, group="limited")
+    pool.add(3, rerun=False, group="limited")
+    await turns()
+    await work.end(1)
+    assert sorted(work.running) == [0, 3], "2 is older, but has no slot"
+    await work.end(0)
+    await work.end(3)
+    assert sorted(work.running) == [2]
+    await work.end_all(pool)
+
+
+async def test_a_rate_is_shared_by_turn() -> None:
+    limits = {"paced": [Limit(rate=Rate(1_000, 1.0))]}
+    begun: list[int] = []
+
+    async def work(key: int) -> None:
+        begun.append(key)
+
+    pool: Pool[int] = Pool(100, 100, work, lambda group: limits[group])
+    for key in range(20):
+        pool.add(key, rerun=key % 2 == 1, group="paced")
+    async with asyncio.timeout(10):
+        while len(begun) < 20:
+            await asyncio.sleep(0.001)
+    assert begun == list(range(20))
+
+
+async def test_unlimited_work_looks_at_its_own_lane_only() -> None:
+    asked: list[str] = []
+
+    def limits(group: str) -> list[Limit]:
+        asked.append(group)
+        return []
+
+    work = Work()
+    pool = Pool(1, 1, work, limits)
+    pool.add(0, rerun=False, group="fresh")
+    pool.add(1, rerun=False, group="fresh")
+    for key in (10, 11):
+        pool.add(key, rerun=True, group="again")
+    await turns()
+    asked.clear()
+    await work.end(0)
+    assert sorted(work.running) == [1, 10]
+    assert set(asked) == {"fresh"}
+    await work.end_all(pool)
