@@ -53,10 +53,11 @@ class HttpClient:
             Discard: an answer that isn't, or an address that jobs may not reach.
         """
         url, method, body = URL(call.url), call.method, call.body_bytes or b""
-        headers = CIMultiDict({"User-Agent": "jobs-on-kafka", "Idempotency-Key": ctx.key})
+        headers = CIMultiDict({"User-Agent": "jobs-on-kafka"})
         headers.update(call.headers)
         if body:
             headers["Content-Type"] = content_type(headers)
+        headers["Idempotency-Key"] = ctx.key
         headers.update({"X-Job-Id": str(ctx.job_id), "X-Job-Attempt": str(ctx.attempt)})
         headers["Accept-Encoding"] = "identity"
         own_origin = url.origin()

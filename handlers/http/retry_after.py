@@ -12,8 +12,8 @@ MAX_RETRY_AFTER_S = 3_600.0
 def retry_after_s(text: str, now: datetime) -> float | None:
     """Seconds that a ``Retry-After`` asks for, at most an hour; ``None`` for the usual backoff."""
     text = text.strip()
-    if re.fullmatch(r"\d{1,12}", text, re.ASCII):
-        seconds = float(text)
+    if re.fullmatch(r"\d+", text, re.ASCII):
+        seconds = float(text)  # of very many digits: infinite
     else:
         try:
             at = parsedate_to_datetime(text)

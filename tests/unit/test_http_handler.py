@@ -133,12 +133,19 @@ async def test_a_call_sends_data_as_json_and_says_which_job_it_is(server: Server
     sent = request.headers
     assert sent["Content-Type"] == "application/json"
     assert (sent["X-Job-Id"], sent["X-Job-Attempt"]) == ("3-42", "2")
-    assert (sent["Idempotency-Key"], sent["User-Agent"]) == ("3-42/2", "jobs-on-kafka")
+    context = Context(job_id=JobId(3, 42), attempt=2, max_attempts=3)
+    assert (sent["Idempotency-Key"], sent["User-Agent"]) == (context.key, "jobs-on-kafka")
+    assert sent.getall("Idempotency-Key") == [context.key]
     assert sent["X-Key"] == "k"
     assert "X-Job-Signature" not in sent
     assert result["status"] == 200
     assert result["body"] == {"ok": True}
     assert set(result["headers"]) == {"Content-Type", "Date"}
+
+
+@pytest.mark.parametrize("name", ["X-Jobs", "X-Job", "Jobs-Id", "X-Hub-Signature", "My_Header"])
+def test_headers_that_a_job_may_set(name: str) -> None:
+    assert decoded(url="http://example.com", headers={name: "a"}).headers == {name: "a"}
 
 
 @pytest.mark.asyncio
@@ -306,7 +313,9 @@ async def test_retry_after_is_respected(server: Server) -> None:
         ("-1", None),
         ("1.5", None),
         ("٣", None),
-        ("9" * 400, None),
+        ("1000000000000", 3600.0),
+        ("9" * 400, 3600.0),
+        ("0" * 400, None),
         ("soon", None),
         ("Wed, 99 Nov 2026 12:00:00 GMT", None),
         ("Wed, 25 Nov 99999 12:00:00 GMT", None),
@@ -475,6 +484,13 @@ async def test_headers_that_are_no_text_do_no_harm() -> None:
         ({"headers": {"Upgrade": "h2c"}}, "set by the worker"),
         ({"headers": {"X-Job-Signature": "t=1,v1=0"}}, "set by the worker"),
         ({"headers": {"x-job-id": "0-0"}}, "set by the worker"),
+        ({"headers": {"X-Job-Foo": "a"}}, "X-Job-Foo is set by the worker"),
+        ({"headers": {"X-Job_Id": "0-0"}}, "X-Job_Id is set by the worker"),
+        ({"headers": {"x_job_signature": "t=1,v1=0"}}, "set by the worker"),
+        ({"headers": {"X.Job.Id": "0-0"}}, "set by the worker"),
+        ({"headers": {"Idempotency-Key": "a"}}, "Idempotency-Key is set by the worker"),
+        ({"headers": {"IDEMPOTENCY_KEY": "a"}}, "set by the worker"),
+        ({"headers": {"Transfer_Encoding": "chunked"}}, "set by the worker"),
         ({"done": ["20x"]}, "'20x' is no status"),
         ({"rerun": [600]}, "'600' is no status"),
         ({"failed": [True]}, "data.failed"),
