@@ -9,7 +9,7 @@ from typing import Any
 from execution.executor import Canceled, Failed, Interrupted, Outcome, Returned, TimedOut
 from execution.processes import HandlerFailed
 from jobs import state
-from jobs.codec import encode_json
+from jobs.codec import MAX_DELAY_NS, encode_json
 from jobs.durations import NS_PER_MS, NS_PER_S, format_duration
 from jobs.errors import InvalidRequest
 from jobs.model import Job
@@ -49,7 +49,10 @@ class Outcomes:
             return self._failed(job, handler, _text(error) or "discarded", now, again=False)
         if isinstance(error, Retry):
             delay_ns = getattr(error, "delay_ns", None)  # a subclass may have left it out
-            delay_ms = None if delay_ns is None else delay_ns // NS_PER_MS
+            # One may also have set it past Retry's own check: then it is the usual backoff.
+            delay_ms = None
+            if isinstance(delay_ns, int) and 0 <= delay_ns <= MAX_DELAY_NS:
+                delay_ms = delay_ns // NS_PER_MS
             text = _text(error) or "the handler asked for a rerun"
             return self._failed(job, handler, text, now, delay_ms=delay_ms)
         if isinstance(error, HandlerFailed):  # told by its process
@@ -75,7 +78,8 @@ class Outcomes:
         if delay_ms is None:
             own = None if handler is None else handler.backoff
             delay_s = (own or self._retry).delay_s(job.attempt, random.random)
-            delay_ms = round(delay_s * 1000)
+            # A policy may be a handler's own; a job must not wait for ever by its mistake.
+            delay_ms = min(round(delay_s * 1000), MAX_DELAY_NS // NS_PER_MS)
         return state.failed(job, now=now, error=error, delay_ms=delay_ms, again=again, trace=trace)
 
     def _returned(self, job: Job, value: Any, now: int) -> Job:

@@ -6,12 +6,14 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from jobs import Context, Discard, Resources, Retry, handler, shutdown, startup
+from jobs.retry import RetryPolicy
 
 
 class Size(msgspec.Struct):
@@ -173,6 +175,20 @@ async def colour(ctx: Context, data: Colour) -> int:
 def surrogate(ctx: Context, data: Any) -> None:
     """An error whose text can't be written as it is."""
     raise ValueError("bad \udcff")
+
+
+class Broken(RetryPolicy):
+    """A backoff of one's own, with a mistake in it."""
+
+    def delay_s(self, failed_attempts: int, uniform: Callable[[], float]) -> float:
+        """Raises."""
+        return 1 / (failed_attempts - 1)
+
+
+@handler("unkept", reruns=5, backoff=Broken())
+async def unkept(ctx: Context, data: Any) -> None:
+    """What comes of it has no place in a row."""
+    raise ValueError("an ordinary failure")
 
 
 @handler("endless")

@@ -69,6 +69,8 @@ def test_a_process_that_hangs_is_killed_and_the_pool_heals(worker: WorkerProcess
     assert "in_a_process" in raised["trace"]
     discarded = run(worker, "process", "discard", ttl=5)
     assert (discarded["error"], discarded["attempt"]) == ("never", 1)
+    too_long = run(worker, "process", "too long", ttl=0)
+    assert too_long["error"].startswith("ValueError: Retry's delay must be at least 0")
     retried = run(worker, "process", "retry", ttl=2)
     assert (retried["error"], retried["attempt"]) == ("not yet", 3)
     canceled = worker.submit(handler="process", data="hang", timeout="600s")
@@ -96,6 +98,8 @@ def test_steering(worker: WorkerProcess) -> None:
     assert (job["status"], job["attempt"], job["max_attempts"]) == ("failed", 6, 6)
     assert job["error"] == "ValueError: an ordinary failure"
     assert "in steer" in job["trace"]
+    job = run(worker, "steer", "too long", ttl=0)
+    assert job["error"].startswith("ValueError: Retry's delay must be at least 0 and at most 366d")
     assert "executor.py" not in job["trace"], "our own frames tell nobody anything"
     assert run(worker, "picky", "os")["attempt"] == 6
     assert run(worker, "picky", "file")["attempt"] == 1
@@ -144,6 +148,19 @@ def test_what_handlers_do_wrong_stops_nothing(worker: WorkerProcess, cluster: Cl
     assert "KeyError: 'blue'" in ended(worker, bad)["error"]
     assert ended(worker, good)["result"] == 1
     assert run(worker, "surrogate")["error"] == "ValueError: bad ?"
+
+
+def test_an_outcome_that_can_not_be_kept_fails_its_job_alone(
+    worker: WorkerProcess, cluster: Cluster
+) -> None:
+    job = run(worker, "unkept")
+    assert (job["status"], job["attempt"], job["max_attempts"]) == ("failed", 1, 6)
+    assert job["error"] == "its outcome can't be kept (ZeroDivisionError); see the worker's log"
+    (letter,) = cluster.records(f"{cluster.jobs}-dead")
+    assert (letter.key, letter.headers["reason"]) == (job["id"].encode(), job["error"].encode())
+    assert worker.text().count("a job's outcome can't be kept; please report this") == 1
+    assert "in delay_s" in worker.text(), "the log shows where"
+    assert run(worker, "steer", "later")["status"] == "done", "the worker goes on"
 
 
 def test_a_thread_that_never_returns_does_not_keep_the_worker(worker: WorkerProcess) -> None:
