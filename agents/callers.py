@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from execution.calls import in_thread
-from execution.processes import Call, Processes
+from execution.logs import HANDLER_LOGGER, BoundLogger
+from execution.processes import Call, Listener, Processes
 from jobs.context import Context
-from jobs.errors import InvalidRequest
+from jobs.errors import InvalidRequest, NotSubmitted
 from jobs.limits import Limit
 from jobs.model import Job, JobId
 from jobs.registry import Handler, Kind, Registry
-from jobs.resources import Resources
+from jobs.resources import HOOKS, Resources
 from jobs.steering import Discard
+from log.writer import NotWritten
 from settings import Settings
 
-logger = logging.getLogger("jobs.handler")
-
-Send = Callable[[dict[str, Any]], Awaitable[JobId]]
+Send = Callable[[dict[str, Any]], Coroutine[Any, Any, JobId]]
 _NULL = msgspec.Raw(b"null")
 
 
@@ -46,7 +48,7 @@ class Callers:
     ) -> None:
         """``send`` puts a follow-up job's request on the topic, and gives its id."""
         self.registry = registry
-        self._processes = Processes(processes)
+        self._processes = Processes()
         self._process_limit = Limit(processes)
         self._resources = resources
         self._send = send
@@ -83,29 +85,66 @@ class Callers:
             Discard: the data is not what the handler's annotation says.
         """
         raw = _NULL if row.data is msgspec.UNSET else row.data
+        deadline = datetime.now(UTC) + timedelta(seconds=timeout_s)
         if handler.kind is Kind.PROCESS:
-            module = handler.function.__module__
-            call = Call(module, handler.name, job_id, row.attempt, row.max_attempts, bytes(raw))
-            return await self._processes.call(call)
+            return await self._call_process(handler, job_id, row, bytes(raw), deadline)
         stop = threading.Event()
+        threaded = handler.kind is Kind.THREAD
         context = Context(
             job_id=job_id,
             attempt=row.attempt,
             max_attempts=row.max_attempts,
-            deadline=datetime.now(UTC) + timedelta(seconds=timeout_s),
-            logger=_BoundLogger(logger, {"job": f"{job_id} attempt {row.attempt}"}),
+            deadline=deadline,
+            logger=BoundLogger.of(job_id, row.attempt),
             resources=self._resources,
             report=partial(self._report, job_id),
-            send=self._send,
+            send=_not_awaitable if threaded else self._submit,
+            send_sync=partial(self._submit_sync, asyncio.get_running_loop()),
             stopped=stop.is_set,
         )
         try:
             data = handler.check(raw)
         except InvalidRequest as exc:  # admitted by other code than this
             raise Discard(str(exc)) from None
-        if handler.kind is Kind.THREAD:
-            return await in_thread(partial(handler.function, context, data), stop)
+        if threaded:
+            return await in_thread(partial(handler.function, context, data), stop.set)
         return await handler.function(context, data)
+
+    async def _call_process(
+        self, handler: Handler, job_id: JobId, row: Job, data: bytes, deadline: datetime
+    ) -> Any:
+        call = Call(
+            module=handler.function.__module__,
+            handler=handler.name,
+            job_id=job_id,
+            attempt=row.attempt,
+            max_attempts=row.max_attempts,
+            data=data,
+            deadline=deadline,
+            level=logging.getLogger(HANDLER_LOGGER).getEffectiveLevel(),
+            hooks=tuple(dict.fromkeys(opener.__module__ for opener in HOOKS.openers)),
+        )
+        submit = partial(self._submit_encoded, asyncio.get_running_loop())
+        return await self._processes.call(call, Listener(partial(self._report, job_id), submit))
+
+    async def _submit(self, request: dict[str, Any]) -> JobId:
+        try:
+            return await self._send(request)
+        except NotWritten as exc:
+            text = f"the follow-up job may not have been submitted: {exc}"
+            raise NotSubmitted(text) from exc
+
+    def _submit_encoded(self, loop: asyncio.AbstractEventLoop, request: bytes) -> Future[JobId]:
+        work = self._submit(msgspec.json.decode(request))
+        return asyncio.run_coroutine_threadsafe(work, loop)
+
+    def _submit_sync(self, loop: asyncio.AbstractEventLoop, request: dict[str, Any]) -> JobId:
+        if loop is asyncio._get_running_loop():
+            raise RuntimeError(
+                "ctx.submit_sync would block the event loop: in an async def handler, "
+                "await ctx.submit"
+            )
+        return asyncio.run_coroutine_threadsafe(self._submit(request), loop).result()
 
     def _report(self, job_id: JobId, fraction: float, note: str) -> None:
         self._progress[job_id] = Progress(fraction, note[:200])  # one store: safe from threads
@@ -120,8 +159,5 @@ class Callers:
         return (*own, self._process_limit) if handler.kind is Kind.PROCESS else own
 
 
-class _BoundLogger(logging.LoggerAdapter[logging.Logger]):
-    """Puts the job in front of each message."""
-
-    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
-        return f"job {self.extra['job'] if self.extra else ''}: {msg}", kwargs
+def _not_awaitable(request: dict[str, Any]) -> NoReturn:
+    raise RuntimeError("a def handler can't await ctx.submit: call ctx.submit_sync")

@@ -19,7 +19,7 @@ from jobs.steering import Discard, Retry
 
 PREVIEW_CHARS = 1_000  # of a result that is cut
 MAX_TRACE_CHARS = 4_000
-_OURS = ("/execution/", "/asyncio/", "/concurrent/", "/pebble/")
+_OURS = ("/execution/", "/asyncio/", "/concurrent/")
 
 
 class Outcomes:

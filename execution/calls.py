@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from typing import Any
 
 
-async def in_thread(function: Callable[[], Any], stop: threading.Event) -> Any:
-    """Run a function in a thread; when cancelled, set ``stop`` and wait for its end.
+async def in_thread(function: Callable[[], Any], stop: Callable[[], None]) -> Any:
+    """Run a function in a thread; when cancelled, call ``stop`` and wait for its end.
 
     Nothing can stop a thread from outside: until its function returns, the attempt keeps its
     slot. The threads are daemons, so that one which never returns can't keep the worker from
@@ -28,11 +28,14 @@ async def in_thread(function: Callable[[], Any], stop: threading.Event) -> Any:
             future.set_exception(exc)
 
     threading.Thread(target=run, name="handler", daemon=True).start()
+    ended = asyncio.wrap_future(future)
     try:
-        return await asyncio.shield(asyncio.wrap_future(future))
+        return await asyncio.shield(ended)
     except asyncio.CancelledError:
-        stop.set()
-        while not future.done():
+        stop()
+        while not ended.done():
             with contextlib.suppress(asyncio.CancelledError):  # cancelled again: wait on
-                await asyncio.wait([asyncio.wrap_future(future)])
+                await asyncio.wait([ended])
+        if not ended.cancelled():
+            ended.exception()  # what it came to is nobody's; asyncio would tell us so
         raise

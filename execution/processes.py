@@ -1,50 +1,19 @@
-"""Handlers in processes of their own (pebble): a timeout or a cancel kills the process, and the
-pool starts another one."""
+"""Handlers in processes of their own: a timeout or a cancel kills the process, and another one is
+started."""
 
 from __future__ import annotations
 
-import asyncio
-import importlib
-import multiprocessing
-import os
+import atexit
+import contextlib
 import threading
-import time
-import traceback
-from typing import NamedTuple
+from functools import partial
 
 import msgspec
-from pebble import ProcessExpired, ProcessPool
 
-from jobs.codec import encode_json
-from jobs.context import Context
-from jobs.errors import InvalidRequest
-from jobs.model import JobId
-from jobs.registry import HANDLERS
+from execution.calls import in_thread
+from execution.child import Child, Listener, NeverBegan
+from execution.messages import Answer, Call
 from jobs.steering import Discard, Retry
-
-PARENT_LOOK_S = 1.0
-
-
-class Call(NamedTuple):
-    """What a process needs to run an attempt; all of it can be pickled."""
-
-    module: str
-    handler: str
-    job_id: JobId
-    attempt: int
-    max_attempts: int
-    data: bytes
-
-
-class Answer(NamedTuple):
-    """What came of it: a result as JSON, or an error. ``steering``: ``retry`` or ``discard``."""
-
-    result: bytes | None = None
-    error: str = ""
-    trace: str = ""
-    steering: str = ""
-    delay_ns: int | None = None
-    worth_a_rerun: bool = True
 
 
 class HandlerFailed(Exception):
@@ -55,41 +24,29 @@ class HandlerFailed(Exception):
         self.answer = answer
 
 
-class ProcessDied(Exception):
-    """The process ended in the middle of an attempt: killed, out of memory, or ``os._exit``."""
-
-
 class Processes:
-    """Processes for ``process=True`` handlers, started when the first one is run."""
+    """Processes for ``process=True`` handlers, started when they are needed and kept.
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._pool: ProcessPool | None = None
+    There are as many as there were calls at once; who calls keeps the limit.
+    """
 
-    async def call(self, call: Call) -> msgspec.Raw:
-        """Run an attempt; cancelling it kills the process.
+    def __init__(self) -> None:
+        self._all: set[Child] = set()
+        self._idle: list[Child] = []
+        self._closed = False
+
+    async def call(self, call: Call, listener: Listener) -> msgspec.Raw:
+        """Run an attempt. Cancelling it kills the process; it returns when that is gone.
 
         Raises:
             Retry, Discard: the handler steers.
             HandlerFailed: it raised anything else.
             ProcessDied: its process ended.
         """
-        if self._pool is None:
-            # spawn: a fork would copy the event loop, its threads' locks and its sockets.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPool(
-                max_workers=self._count,
-                context=context,
-                initializer=_end_with,
-                initargs=[os.getpid()],
-            )
         try:
-            answer: Answer = await asyncio.wrap_future(self._pool.schedule(_run, args=[call]))
-        except ProcessExpired as exc:
-            raise ProcessDied(
-                f"the handler's process ended in the middle of the attempt (exit code "
-                f"{exc.exitcode}): killed, out of memory, or it called os._exit"
-            ) from None
+            answer = await self._ask(call, listener)
+        except NeverBegan:  # killed by somebody while it was idle; once more, with another one
+            answer = await self._ask(call, listener)
         if answer.result is not None:
             return msgspec.Raw(answer.result)
         if answer.steering == "retry":
@@ -100,58 +57,59 @@ class Processes:
 
     def close(self) -> None:
         """Kill the processes."""
-        if self._pool is not None:
-            self._pool.stop()  # type: ignore[no-untyped-call] # pebble leaves it out
-            self._pool.join()
+        self._closed = True
+        atexit.unregister(self.close)
+        for child in self._all:
+            child.close()
+        self._all.clear()
+        self._idle.clear()
+
+    async def _ask(self, call: Call, listener: Listener) -> Answer:
+        child = self._take(call.module)
+        try:
+            answer: Answer = await in_thread(partial(child.run, call, listener), child.kill)
+            return answer
+        finally:
+            self._give_back(child, call.module)
+
+    def _take(self, module: str) -> Child:
+        while self._idle:
+            child = self._idle.pop()
+            if child.usable:
+                child.take()
+                return child
+            self._drop(child)
+        child = self._new(module)
+        child.take()
+        return child
+
+    def _give_back(self, child: Child, module: str) -> None:
+        if child.usable:
+            self._idle.append(child)
+            return
+        self._drop(child)
+        if not self._closed:
+            # The next attempt's clock needn't run while a process starts.
+            fresh = self._new(module)
+            self._idle.append(fresh)
+            threading.Thread(target=_start, args=[fresh], daemon=True).start()
+
+    def _new(self, module: str) -> Child:
+        if not self._all:
+            # multiprocessing waits for its processes when the worker exits: end them before.
+            atexit.register(self.close)
+        child = Child(module)
+        self._all.add(child)
+        return child
+
+    def _drop(self, child: Child) -> None:
+        self._all.discard(child)
+        child.close()
 
 
-def _end_with(worker: int) -> None:
-    """In the process, first of all: end when the worker has died, which no one else would tell
-    a handler that is busy. A thread that looks, as there is no signal for it on every system."""
-
-    def watch() -> None:
-        while os.getppid() == worker:
-            time.sleep(PARENT_LOOK_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+def _start(child: Child) -> None:
+    with contextlib.suppress(OSError):  # its first call tries again
+        child.start()
 
 
-def _run(call: Call) -> Answer:
-    """In the process: import the handler's module, run the function."""
-    try:
-        importlib.import_module(call.module)
-        handler = HANDLERS.get(call.handler)
-        if handler is None:
-            raise LookupError(f"module {call.module} registers no handler {call.handler!r}")
-        context = Context(job_id=call.job_id, attempt=call.attempt, max_attempts=call.max_attempts)
-    except Exception as exc:
-        return Answer(error=f"{type(exc).__name__}: {exc}", trace=traceback.format_exc())
-    try:
-        data = handler.decode(msgspec.Raw(call.data))
-    except InvalidRequest as exc:  # admitted by other code than this
-        return Answer(error=str(exc), steering="discard")
-    try:
-        value = handler.function(context, data)
-        return Answer(result=bytes(encode_json(value)))
-    except Retry as exc:
-        return Answer(error=exc.reason, steering="retry", delay_ns=exc.delay_ns)
-    except Discard as exc:
-        return Answer(error=exc.reason, steering="discard")
-    except InvalidRequest as exc:
-        error = f"the handler's result can't be kept: {exc}"
-        return Answer(error=error, worth_a_rerun=False)
-    except Exception as exc:
-        worth = handler.worth_a_rerun(exc)
-        return Answer(error=_told(exc), trace=_traced(exc), worth_a_rerun=worth)
-
-
-def _told(error: Exception) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"
-    except BaseException:
-        return f"{type(error).__name__} (it can't be shown: its __str__ raises)"
-
-
-def _traced(error: Exception) -> str:
-    return "".join(traceback.format_tb(error.__traceback__))
+__all__ = ["Call", "HandlerFailed", "Listener", "Processes"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -19,6 +19,10 @@ def _nothing(fraction: float, note: str) -> None:
 
 
 async def _nowhere(request: dict[str, Any]) -> JobId:
+    raise RuntimeError("this attempt can't submit jobs: there is no worker around it")
+
+
+def _nowhere_sync(request: dict[str, Any]) -> JobId:
     raise RuntimeError("this attempt can't submit jobs: there is no worker around it")
 
 
@@ -40,7 +44,8 @@ class Context:
     )
     resources: Resources = field(default_factory=Resources)
     report: Callable[[float, str], None] = _nothing
-    send: Callable[[dict[str, Any]], Awaitable[JobId]] = _nowhere
+    send: Callable[[dict[str, Any]], Coroutine[Any, Any, JobId]] = _nowhere
+    send_sync: Callable[[dict[str, Any]], JobId] = _nowhere_sync
     stopped: Callable[[], bool] = lambda: False
 
     @property
@@ -76,13 +81,30 @@ class Context:
         """
         return self.resources.get(kind)
 
-    async def submit(self, handler: str, data: Any = None, **options: Any) -> JobId:
-        """Submit a follow-up job, whose parent is this one; its id.
+    def submit(self, handler: str, data: Any = None, **options: Any) -> Coroutine[Any, Any, JobId]:
+        """Await it in an ``async def`` handler: submit a follow-up job, whose parent is this one;
+        its id.
 
         An attempt that is begun again after a crash submits again: let the follow-up bear it.
 
         Args:
             options: ``timeout``, ``ttl``, ``delay``, ``run_at`` as on the wire.
+
+        Raises:
+            InvalidRequest: names the field that is wrong.
+            NotSubmitted: Kafka doesn't acknowledge; it may have been accepted all the same.
+            RuntimeError: at once, in a ``def`` handler, which can't await it.
         """
-        request = {**options, "handler": handler, "data": data, "parent": str(self.job_id)}
-        return await self.send(request)
+        return self.send(self._request(handler, data, options))
+
+    def submit_sync(self, handler: str, data: Any = None, **options: Any) -> JobId:
+        """``submit`` for ``def`` handlers, in threads and in processes: it blocks until Kafka has
+        the follow-up, and raises what ``submit`` raises.
+
+        Raises:
+            RuntimeError: in the event loop's own thread, which it would block.
+        """
+        return self.send_sync(self._request(handler, data, options))
+
+    def _request(self, handler: str, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+        return {**options, "handler": handler, "data": data, "parent": str(self.job_id)}

@@ -4,6 +4,7 @@ JobError
 ├── InvalidId            text that is no job id
 ├── InvalidRequest       a request that can't be a job; names the field
 │   └── InvalidDuration  a duration that can't be read; its user adds the field
+├── NotSubmitted         a follow-up job that Kafka didn't acknowledge
 └── IllegalTransition    a change that the state machine doesn't have
 """
 
@@ -38,6 +39,10 @@ class InvalidRequest(JobError):
 
 class InvalidDuration(InvalidRequest):
     """A duration that is neither nanoseconds nor text like ``3s``."""
+
+
+class NotSubmitted(JobError):
+    """Kafka didn't acknowledge a follow-up job. It may have been accepted all the same."""
 
 
 class IllegalTransition(JobError):

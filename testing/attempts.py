@@ -42,8 +42,10 @@ class Run:
         attempts: how many were begun. 0: the data was refused before the first.
         max_attempts: how many it would have had.
         rerun_in_s: seconds until the next attempt, of one that waits.
-        progress: all that was told by ``ctx.progress``, in order; as 0 to 1, and a note.
-        submitted: the follow-ups of ``ctx.submit``, as they would be on the topic.
+        progress: all that was told by ``ctx.progress``, in order; as 0 to 1, and a note. A process
+            tells the newest ten times a second.
+        submitted: the follow-ups of ``ctx.submit`` and ``ctx.submit_sync``, as they would be on
+            the topic.
     """
 
     status: Status
@@ -79,7 +81,8 @@ def run(
         attempts: run so many at most, while the job has reruns left.
         timeout: of one attempt, as on the wire; the handler's own if ``None``, else 3 s.
         ttl: reruns allowed, as on the wire; the handler's own if ``None``, else 2.
-        resources: objects that ``ctx.get`` finds, by their types.
+        resources: objects that ``ctx.get`` finds, by their types; not in a process, which opens
+            its own by the ``@startup`` functions that are ``def``.
         hooks: run the ``@startup`` functions before, and the ``@shutdown`` functions after.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -24,6 +25,13 @@ def ended(worker: WorkerProcess, id: str) -> Any:
         return job if job["status"] in FINAL else None
 
     return until(look, 40, f"{id} is final")
+
+
+def gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE  # where nobody waits for orphans
+    except psutil.NoSuchProcess:
+        return True
 
 
 def run(worker: WorkerProcess, handler: str, data: Any = None, **more: Any) -> Any:
@@ -80,13 +88,62 @@ def test_a_process_that_hangs_is_killed_and_the_pool_heals(worker: WorkerProcess
     assert again["status"] == "done"
 
 
-def test_processes_end_with_their_worker(worker: WorkerProcess) -> None:
-    id = worker.submit(handler="process", data="hang", timeout="600s")
-    until(lambda: worker.status(id)["status"] == "executing", 20, "it runs")
+def test_processes_end_with_their_worker(cluster: Cluster, tmp_path: Path) -> None:
+    worker = cluster.worker(JOBS_HANDLERS="tests.apps.processes")
+    worker.submit(handler="p-stubborn", data=str(tmp_path / "pids"), timeout="600s")
+    until((tmp_path / "pids").exists, 40, "it runs, and has started another one")
     me = psutil.Process(worker.process.pid)
-    children = until(lambda: me.children(recursive=True), 20, "it has processes")
+    children = me.children(recursive=True)
+    assert {int(pid) for pid in (tmp_path / "pids").read_text().split()} <= {
+        child.pid for child in children
+    }
     worker.kill()
-    until(lambda: not any(child.is_running() for child in children), 20, "they have ended")
+    until(lambda: all(gone(child) for child in children), 20, "they have ended")
+
+
+def test_what_a_process_tells_and_submits(cluster: Cluster) -> None:
+    worker = cluster.worker(JOBS_HANDLERS="tests.apps.processes", JOBS_PROCESSES="1")
+    id = worker.submit(handler="p-half", timeout="600s")
+    told = {"fraction": 0.5, "note": "half"}
+    until(lambda: worker.status(id)["progress"] == told, 20, "progress is told")
+    assert f"job {id} attempt 1: at work" in worker.text()
+    assert worker.post(f"/job/{id}/cancel").status == 200
+    assert worker.status(id)["progress"] is None
+    for handler in ("p-parent", "t-parent"):
+        parent = run(worker, handler, {"handler": "echo", "data": "hello", "ttl": 0})
+        child = ended(worker, parent["result"])
+        assert (child["result"], child["parent"]) == ("hello", parent["id"])
+        bad = run(worker, handler, {"handler": "echo", "delay": "soon"})
+        assert bad["result"][:2] == ["invalid", "delay"]
+    assert run(worker, "p-context", timeout="60s")["result"]["same"]
+
+
+def test_a_process_that_ignores_sigterm_hurts_nobody(cluster: Cluster, tmp_path: Path) -> None:
+    worker = cluster.worker(
+        JOBS_HANDLERS="tests.apps.processes", JOBS_PROCESSES="1", JOBS_GRACE="100ms"
+    )
+
+    def stubborn(name: str, timeout: str) -> tuple[str, psutil.Process]:
+        path = tmp_path / name
+        id = worker.submit(handler="p-stubborn", data=str(path), timeout=timeout, ttl=0)
+        until(path.exists, 40, "it runs")
+        return id, psutil.Process(int(path.read_text().split()[0]))
+
+    id, process = stubborn("canceled", "600s")
+    next = worker.submit(handler="p-context", timeout="5s", ttl=0)
+    assert worker.post(f"/job/{id}/cancel").status == 200
+    assert not process.is_running(), "what is recorded as canceled runs no more"
+    assert ended(worker, next)["status"] == "done"
+    id, process = stubborn("late", "3s")
+    next = worker.submit(handler="p-context", timeout="5s", ttl=0)
+    assert ended(worker, id)["error"] == "timed out after 3s"
+    assert not process.is_running()
+    assert ended(worker, next)["status"] == "done"
+    id, process = stubborn("interrupted", "600s")
+    assert worker.terminate() == 0, worker.tail()
+    assert not process.is_running()
+    assert "the handler doesn't end" not in worker.text()
+    assert cluster.states()[id]["status"] == "waiting"
 
 
 def test_steering(worker: WorkerProcess) -> None:

@@ -127,7 +127,8 @@ def test_the_reference_is_complete() -> None:
     options = set(inspect.signature(handler).parameters)
     table = page[page.index("## Options") : page.index("## Typed data")]
     assert options == set(re.findall(r"^\| `(\w+)` \|", table, re.M))
-    context = {n for n in dir(Context) if n[0] != "_"} - {"report", "resources", "send", "stopped"}
+    inner = {"report", "resources", "send", "send_sync", "stopped"}
+    context = {n for n in dir(Context) if n[0] != "_"} - inner
     assert {name for name in context if f"`{name}" not in page} == set()
     testing = page[page.index("## Testing") :]
     words = {*inspect.signature(run).parameters} - {"handler", "data"} | {*Run.__annotations__}

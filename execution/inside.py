@@ -1,0 +1,170 @@
+"""A handler's process, from its start to its end: it takes calls, one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn
+
+import msgspec
+
+from execution.line import Line, Wire
+from execution.logs import HANDLER_LOGGER, BoundLogger, Forward
+from execution.messages import Answer, Begun, Call
+from execution.opening import OpenedHere
+from jobs.codec import encode_json
+from jobs.context import Context
+from jobs.errors import InvalidRequest
+from jobs.registry import HANDLERS, Handler
+from jobs.resources import HOOKS
+from jobs.steering import Discard, Retry
+
+PARENT_LOOK_S = 1.0
+
+
+def main(connection: Connection, worker: int, module: str) -> None:
+    """Run what ``worker``, a process id, asks for over the connection, until it goes away.
+
+    ``module`` is imported at once, so that the first attempt needn't wait for it.
+    """
+    _stand_alone(worker)
+    os.set_inheritable(connection.fileno(), False)  # not for programs that handlers start
+    wire = Wire(connection)
+    logger = logging.getLogger(HANDLER_LOGGER)
+    logger.addHandler(Forward(wire.send))
+    logger.propagate = False
+    opened = OpenedHere(HOOKS)
+    failures = {module: _import(module)}
+    while True:
+        try:
+            call: Call = connection.recv()
+        except (EOFError, OSError):
+            os._exit(0)  # threads that handlers have left behind don't keep it
+        wire.send(Begun())
+        logger.setLevel(call.level)
+        line = Line(wire)
+        if call.module not in failures:
+            failures[call.module] = _import(call.module)
+        failure = failures[call.module]
+        answer = failure or _run(call, line, opened)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # closed by a handler, say
+                stream.flush()
+        line.end(answer)
+        if failure is not None:  # what is half imported can't be imported again, only elsewhere
+            os._exit(1)
+
+
+def _stand_alone(worker: int) -> None:
+    """Leave the end of this process to the worker, and end when it has died, which no one else
+    would tell a handler that is busy. A thread looks: not every system has a signal for that."""
+    # Ctrl-C and a service manager's SIGTERM reach all processes, and the worker lets attempts
+    # finish. Functions, not SIG_IGN, which programs started by a handler would inherit.
+    signal.signal(signal.SIGINT, _leave_it)
+    signal.signal(signal.SIGTERM, _leave_it)
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # what a handler starts is killed with it
+
+    def watch() -> None:
+        while os.getppid() == worker:
+            time.sleep(PARENT_LOOK_S)
+        if hasattr(os, "killpg"):
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _leave_it(number: int, frame: object) -> None:
+    """SIGINT and SIGTERM: nothing."""
+
+
+def _import(module: str) -> Answer | None:
+    try:
+        importlib.import_module(module)
+        return None
+    except BaseException as exc:  # of a module's own code
+        error = f"module {module} can't be imported in a process: {_told(exc)}"
+        return Answer(error=error, trace=_traced(exc))
+
+
+def _run(call: Call, line: Line, opened: OpenedHere) -> Answer:
+    handler = HANDLERS.get(call.handler)
+    if handler is None:
+        return Answer(error=f"module {call.module} registers no handler {call.handler!r}")
+    opened.modules = call.hooks
+    context = Context(
+        job_id=call.job_id,
+        attempt=call.attempt,
+        max_attempts=call.max_attempts,
+        deadline=call.deadline,
+        logger=BoundLogger.of(call.job_id, call.attempt),
+        resources=opened,
+        report=line.progress,
+        send=_no_loop,
+        send_sync=line.submit,
+    )
+    try:
+        data = handler.decode(msgspec.Raw(call.data))
+    except InvalidRequest as exc:  # admitted by other code than this
+        return Answer(error=str(exc), steering="discard")
+    return _call(handler, context, data)
+
+
+def _call(handler: Handler, context: Context, data: Any) -> Answer:
+    try:
+        value = handler.function(context, data)
+        return Answer(result=_encoded(value))
+    except Retry as exc:
+        delay_ns = getattr(exc, "delay_ns", None)  # a subclass may have left it out
+        return Answer(error=_text(exc), steering="retry", delay_ns=delay_ns)
+    except Discard as exc:
+        return Answer(error=_text(exc), steering="discard")
+    except _NoResult as exc:
+        error = f"the handler's result can't be kept: {exc}"
+        return Answer(error=error, worth_a_rerun=False)
+    except Exception as exc:
+        worth = handler.worth_a_rerun(exc)
+        return Answer(error=_told(exc), trace=_traced(exc), worth_a_rerun=worth)
+    except BaseException as exc:  # sys.exit, say: the attempt's end, not the process's
+        error = f"HandlerExit: the handler raised {_told(exc)}"
+        return Answer(error=error, trace=_traced(exc))
+
+
+class _NoResult(Exception):
+    """What the handler returned can't be JSON."""
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return bytes(encode_json(value))
+    except InvalidRequest as exc:  # not the handler's own, of ctx.submit_sync, say
+        raise _NoResult(str(exc)) from None
+
+
+def _no_loop(request: dict[str, Any]) -> NoReturn:
+    raise RuntimeError("a def handler can't await ctx.submit: call ctx.submit_sync")
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_text(error)}"
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException:  # it is a handler's code, too
+        return "(it can't be shown: its __str__ raises)"
+
+
+def _traced(error: BaseException) -> str:
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
+    return "".join(traceback.format_list(frames))

@@ -1,0 +1,75 @@
+"""What a worker and a handler's process say to each other. All of it can be pickled."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from jobs.model import JobId
+
+
+class Call(NamedTuple):
+    """What a process needs to run an attempt. ``level``: log records below it aren't wanted;
+    ``hooks``: the modules that register ``@startup`` functions."""
+
+    module: str
+    handler: str
+    job_id: JobId
+    attempt: int
+    max_attempts: int
+    data: bytes
+    deadline: datetime | None = None
+    level: int = 0
+    hooks: tuple[str, ...] = ()
+
+
+class Begun(NamedTuple):
+    """The process has the call; from here on the handler's code may have run."""
+
+
+class Answer(NamedTuple):
+    """What came of it: a result as JSON, or an error. ``steering``: ``retry`` or ``discard``."""
+
+    result: bytes | None = None
+    error: str = ""
+    trace: str = ""
+    steering: str = ""
+    delay_ns: int | None = None
+    worth_a_rerun: bool = True
+
+
+class Progress(NamedTuple):
+    """How far the attempt is."""
+
+    fraction: float
+    note: str
+
+
+class Log(NamedTuple):
+    """A record of the handler's logger, its text complete."""
+
+    level: int
+    text: str
+    created: float
+    pathname: str
+    line: int
+    function: str
+
+
+class Submit(NamedTuple):
+    """Submit a follow-up: its request as JSON. The process waits for ``Submitted``."""
+
+    request: bytes
+
+
+class Submitted(NamedTuple):
+    """A follow-up's id, or why there is none. ``invalid``: the request, else Kafka, is the
+    reason; ``field`` as in ``InvalidRequest``."""
+
+    job_id: JobId | None = None
+    error: str = ""
+    invalid: bool = False
+    field: str | None = None
+
+
+FromProcess = Begun | Answer | Progress | Log | Submit
