@@ -53,7 +53,7 @@ class Callers:
         self._resources = resources
         self._send = send
         self._limits: dict[str, Sequence[Limit]] = {}
-        self._progress: dict[JobId, Progress] = {}
+        self._progress: dict[JobId, Progress | None] = {}  # of the attempts that run
 
     @classmethod
     def of(cls, s: Settings, registry: Registry, resources: Resources, send: Send) -> Callers:
@@ -84,6 +84,7 @@ class Callers:
         Raises:
             Discard: the data is not what the handler's annotation says.
         """
+        self._progress[job_id] = None
         raw = _NULL if row.data is msgspec.UNSET else row.data
         deadline = datetime.now(UTC) + timedelta(seconds=timeout_s)
         if handler.kind is Kind.PROCESS:
@@ -94,6 +95,7 @@ class Callers:
             job_id=job_id,
             attempt=row.attempt,
             max_attempts=row.max_attempts,
+            submitted_at_ms=row.submitted_at,
             deadline=deadline,
             logger=BoundLogger.of(job_id, row.attempt),
             resources=self._resources,
@@ -120,9 +122,10 @@ class Callers:
             attempt=row.attempt,
             max_attempts=row.max_attempts,
             data=data,
+            submitted_at_ms=row.submitted_at,
             deadline=deadline,
             level=logging.getLogger(HANDLER_LOGGER).getEffectiveLevel(),
-            hooks=tuple(dict.fromkeys(opener.__module__ for opener in HOOKS.openers)),
+            hooks=tuple(dict.fromkeys(opener.__module__ for opener in HOOKS.openers())),
         )
         submit = partial(self._submit_encoded, asyncio.get_running_loop())
         return await self._processes.call(call, Listener(partial(self._report, job_id), submit))
@@ -147,7 +150,8 @@ class Callers:
         return asyncio.run_coroutine_threadsafe(self._submit(request), loop).result()
 
     def _report(self, job_id: JobId, fraction: float, note: str) -> None:
-        self._progress[job_id] = Progress(fraction, note[:200])  # one store: safe from threads
+        if job_id in self._progress:  # else it is over, and goes on in spite of its stop
+            self._progress[job_id] = Progress(fraction, note[:200])  # one store: safe from threads
 
     def _limits_of(self, handler: Handler | None) -> Sequence[Limit]:
         if handler is None:

@@ -105,6 +105,7 @@ def _run(call: Call, line: Line, opened: OpenedHere) -> Answer:
         job_id=call.job_id,
         attempt=call.attempt,
         max_attempts=call.max_attempts,
+        submitted_at_ms=call.submitted_at_ms,
         deadline=call.deadline,
         logger=BoundLogger.of(call.job_id, call.attempt),
         resources=opened,

@@ -18,6 +18,7 @@ class Call(NamedTuple):
     attempt: int
     max_attempts: int
     data: bytes
+    submitted_at_ms: int
     deadline: datetime | None = None
     level: int = 0
     hooks: tuple[str, ...] = ()

@@ -5,18 +5,21 @@ from __future__ import annotations
 import importlib
 import inspect
 import threading
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from jobs.resources import Hooks, Opener, Resources
+from jobs.resources import Hooks, Resources
 
 T = TypeVar("T")
+Opener = Callable[[], Any]
 
 
 class OpenedHere(Resources):
     """Runs ``@startup`` functions at the first ``get``, each once in this process.
 
     Only ``def`` ones: there is no event loop here. One that fails is run again at the next
-    ``get``, in another attempt, say.
+    ``get``, in another attempt, say. What stands behind a ``yield`` isn't run: the process is
+    killed.
     """
 
     def __init__(self, hooks: Hooks) -> None:
@@ -26,6 +29,7 @@ class OpenedHere(Resources):
         self._hooks = hooks
         self._seen: set[Opener] = set()
         self._asynchronous: list[str] = []
+        self._at_their_yield: list[Any] = []
         self._lock = threading.RLock()
 
     def get(self, kind: type[T]) -> T:
@@ -38,7 +42,7 @@ class OpenedHere(Resources):
         with self._lock:
             for module in self.modules:
                 importlib.import_module(module)
-            for opener in list(self._hooks.openers):
+            for opener in self._hooks.openers():
                 if opener not in self._seen:
                     self._open(opener)
         try:
@@ -55,11 +59,14 @@ class OpenedHere(Resources):
     def _open(self, opener: Opener) -> None:
         name = getattr(opener, "__name__", repr(opener))
         value: Any = None
-        if inspect.iscoroutinefunction(opener):
+        if inspect.iscoroutinefunction(opener) or inspect.isasyncgenfunction(opener):
             self._asynchronous.append(name)
         else:
             try:
                 value = opener()
+                if inspect.isgenerator(value):
+                    self._at_their_yield.append(value)  # or it would be closed
+                    value = next(value)
             except Exception as exc:
                 text = f"@startup {name} failed in the process: {type(exc).__name__}: {exc}"
                 raise RuntimeError(text) from exc

@@ -30,13 +30,15 @@ def _nowhere_sync(request: dict[str, Any]) -> JobId:
 class Context:
     """One attempt of a job.
 
-    ``attempt`` counts from 1 to ``max_attempts``. ``deadline`` is when it will be stopped.
+    ``attempt`` counts from 1 to ``max_attempts``. ``submitted_at_ms`` is the time of the job's
+    record (epoch ms), ``deadline`` when the attempt will be stopped.
     ``rehearsal``: it runs on a copy of the log, and must leave the world alone.
     """
 
     job_id: JobId
     attempt: int
     max_attempts: int
+    submitted_at_ms: int = 0
     deadline: datetime | None = None
     rehearsal: bool = False
     logger: logging.Logger | logging.LoggerAdapter[Any] = field(
@@ -50,8 +52,12 @@ class Context:
 
     @property
     def key(self) -> str:
-        """An idempotency key: after a crash the same attempt may run once more, with this key."""
-        return f"{self.job_id}/{self.attempt}"
+        """The job's idempotency key, the same in all its attempts: one that failed or timed out
+        may have had its effect, and one that a crash broke off is begun again.
+
+        It has the record's time, too: a topic that is made again begins with the same ids.
+        """
+        return f"{self.job_id}@{self.submitted_at_ms}"
 
     @property
     def remaining_s(self) -> float | None:

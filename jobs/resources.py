@@ -106,6 +106,10 @@ class Hooks:
             raise TypeError(f"{hook.name} must take {takes}: {exc}") from None
         self._hooks.append(hook)
 
+    def openers(self) -> list[Callable[[], Any]]:
+        """The ``@startup`` functions."""
+        return [hook.function for hook in self._hooks if hook.opens]
+
     async def start(self, resources: Resources) -> None:
         """Run the openers; what they return, or yield, is kept. When one fails, its exception
         bears its name as a note, and ``stop`` closes what those before it have opened."""

@@ -115,11 +115,14 @@ def test_a_page_shows_what_happens(page: str, jobs_broker: str, tmp_path: Path) 
     assert set(shown) == {ready.replace(worker.url, "http://127.0.0.1:8080")}
 
 
-def test_the_reference_runs(tmp_path: Path) -> None:
-    script = tmp_path / "reference.py"
-    script.write_text("\n".join(blocks("docs/handlers.md", "python")))
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-W", "error", script], env=environ, check=True, timeout=60)
+@pytest.mark.parametrize("page", ["handlers", "schedules"])
+def test_the_reference_runs(page: str, tmp_path: Path) -> None:
+    module = tmp_path / "reference.py"
+    module.write_text("\n".join(["import handlers", *blocks(f"docs/{page}.md", "python")]))
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    # Imported, as a worker does.
+    program = [sys.executable, "-W", "error", "-c", "import reference"]
+    subprocess.run(program, env=environ, check=True, timeout=60)
 
 
 def test_the_reference_is_complete() -> None:

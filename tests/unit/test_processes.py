@@ -44,7 +44,7 @@ def nobody(request: bytes) -> Future[JobId]:
 
 
 def call(handler: str, data: Any = None, level: int = 0) -> Call:
-    return Call(app.__name__, handler, ID, 1, 1, msgspec.json.encode(data), level=level)
+    return Call(app.__name__, handler, ID, 1, 1, msgspec.json.encode(data), 7, level=level)
 
 
 @pytest_asyncio.fixture
@@ -327,7 +327,7 @@ async def test_a_module_that_cannot_be_imported_there(
     code = "from jobs import handler\n\n@handler('half')\ndef half(ctx, data):\n    return 1\n"
     module.write_text(code + "raise OSError('not today')\n")
     monkeypatch.syspath_prepend(str(tmp_path))  # processes get sys.path as it is here
-    asked = Call("half_imported", "half", ID, 1, 1, b"null")
+    asked = Call("half_imported", "half", ID, 1, 1, b"null", 7)
     for _ in range(2):
         with pytest.raises(
             HandlerFailed, match="half_imported can't be imported in a process: OSE"
