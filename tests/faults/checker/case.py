@@ -1,0 +1,58 @@
+"""A history with what all rules need of it, worked out once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from tests.faults.checker.attempts import Attempted, match_all
+from tests.faults.checker.fold import Folded, JobLog, Row, fold
+from tests.faults.checker.model import Call, History, Record
+from tests.faults.checker.reads import Read, reads
+from tests.faults.checker.shown import differences, positions
+
+
+class Case:
+    """What is judged."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+
+    @cached_property
+    def folded(self) -> Folded:
+        """The changelog."""
+        return fold(self.history.topics["changelog"])
+
+    @cached_property
+    def records(self) -> dict[str, Record]:
+        """The records of jobs, by id: every one is a job, whoever wrote it."""
+        return {record.job: record for record in self.history.topics["jobs"]}
+
+    @cached_property
+    def accepted(self) -> dict[str, list[Call]]:
+        """The calls that were told that their job is accepted, by id, in the order of the ends."""
+        found: dict[str, list[Call]] = {}
+        for call in sorted(self.history.calls, key=lambda call: call.end):
+            if call.accepted is not None:
+                found.setdefault(call.accepted, []).append(call)
+        return found
+
+    @cached_property
+    def reads(self) -> list[Read]:
+        """What clients saw of jobs in the course of the run."""
+        return list(reads(self.history.calls))
+
+    @cached_property
+    def attempted(self) -> dict[str, Attempted]:
+        """What ran, by job."""
+        return match_all(self.history.runs, self.folded)
+
+    def log(self, job: str) -> JobLog:
+        """A job's rows; none if it has none."""
+        return self.folded.jobs.get(job, JobLog())
+
+    def void_row(self, read: Read) -> Row | None:
+        """The void row that a read shows, if no row that counts looks like it."""
+        log = self.log(read.job)
+        if not log.void or positions(log, read.answer):
+            return None
+        return next((row for row in log.void if not differences(row, read.answer)), None)

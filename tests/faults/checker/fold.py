@@ -1,0 +1,159 @@
+"""What the changelog says, by the rule in the documents and nothing else.
+
+A record counts if its fence is the partition's current one, or has a higher number; then that
+fence is the current one. All others are void. A record without a readable fence, or whose key is
+neither a job of its partition nor ``owner`` nor ``swept``, was written by somebody else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tests.faults.checker.model import FINAL, Record
+
+_FENCE = re.compile(rb"(\d{1,19}) ([A-Za-z0-9]+)")
+
+
+class Fence(NamedTuple):
+    """A writer's number, and its process."""
+
+    number: int
+    instance: str
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.instance}"
+
+
+NOBODY = Fence(0, "")
+
+
+class Row(NamedTuple):
+    """A job's row in the log; ``doc`` is ``None`` where it is removed."""
+
+    offset: int
+    timestamp: int
+    fence: Fence
+    doc: dict[str, Any] | None
+
+    @property
+    def status(self) -> str:
+        """Its state; ``gone`` once it is removed."""
+        return "gone" if self.doc is None else str(self.doc["status"])
+
+    @property
+    def attempt(self) -> int:
+        """Attempts that were begun and not interrupted."""
+        return 0 if self.doc is None else int(self.doc.get("attempt", 0))
+
+    @property
+    def final(self) -> bool:
+        """Whether its state never changes."""
+        return self.status in FINAL
+
+    def __str__(self) -> str:
+        return f"offset {self.offset} (fence {self.fence}): {self.status}, attempt {self.attempt}"
+
+
+class Owned(NamedTuple):
+    """An ownership record that counts."""
+
+    partition: int
+    timestamp: int
+    fence: Fence
+    worker: str
+
+
+@dataclass
+class JobLog:
+    """A job's rows in the order of the log, those that count and those that are void."""
+
+    rows: list[Row] = field(default_factory=list)
+    void: list[Row] = field(default_factory=list)
+
+    @property
+    def last(self) -> Row | None:
+        """The row that stands."""
+        return self.rows[-1] if self.rows else None
+
+    @property
+    def transitions(self) -> list[tuple[Row | None, Row]]:
+        """Each row that counts with the one before it; rows that were only written again, so
+        that compaction keeps them, are left out."""
+        found: list[tuple[Row | None, Row]] = []
+        before: Row | None = None
+        for row in self.rows:
+            if before is None or before.doc != row.doc:
+                found.append((before, row))
+            before = row
+        return found
+
+    @property
+    def executing(self) -> list[Row]:
+        """Rows of attempts that began."""
+        return [row for _, row in self.transitions if row.status == "executing"]
+
+
+@dataclass
+class Folded:
+    """All partitions. ``void_last``: partition and key of what compaction would keep wrongly.
+    ``unreadable``: records of workers whose value can't be read, with the reason."""
+
+    jobs: dict[str, JobLog] = field(default_factory=dict)
+    owned: list[Owned] = field(default_factory=list)
+    void_last: dict[tuple[int, bytes], Record] = field(default_factory=dict)
+    void: int = 0
+    foreign: int = 0
+    unreadable: list[tuple[Record, str]] = field(default_factory=list)
+
+
+def fold(records: Iterable[Record]) -> Folded:
+    """Fold changelog records, given by partition and offset."""
+    found = Folded()
+    current: dict[int, Fence] = {}
+    for record in records:
+        fence, key = _fence(record), record.key or b""
+        job = _job(key, record.partition)
+        if fence is None or (job is None and key not in (b"owner", b"swept")):
+            found.foreign += 1
+            continue
+        before = current.get(record.partition, NOBODY)
+        void = fence != before and fence.number <= before.number
+        if void:
+            found.void += 1
+            found.void_last[record.partition, key] = record
+        else:
+            current[record.partition] = fence
+            found.void_last.pop((record.partition, key), None)
+        _take_in(found, record, fence, job, void)
+    return found
+
+
+def _take_in(found: Folded, record: Record, fence: Fence, job: str | None, void: bool) -> None:
+    try:
+        doc = None if record.value is None else json.loads(record.value)
+        if doc is not None and not isinstance(doc, dict):
+            raise ValueError("it is no JSON object")
+        if job is not None:
+            row = Row(record.offset, record.timestamp, fence, doc)
+            _ = row.status, row.attempt  # what every row must have
+            log = found.jobs.setdefault(job, JobLog())
+            (log.void if void else log.rows).append(row)
+        elif record.key == b"owner" and not void:
+            worker = str((doc or {}).get("worker", ""))
+            found.owned.append(Owned(record.partition, record.timestamp, fence, worker))
+    except (ValueError, KeyError, TypeError) as exc:
+        found.unreadable.append((record, repr(exc)))
+
+
+def _fence(record: Record) -> Fence | None:
+    match = _FENCE.fullmatch(record.headers.get("fence", b""))
+    return Fence(int(match[1]), match[2].decode()) if match else None
+
+
+def _job(key: bytes, partition: int) -> str | None:
+    match = re.fullmatch(rb"(\d+)-(\d{1,19})", key)
+    return key.decode() if match and int(match[1]) == partition else None

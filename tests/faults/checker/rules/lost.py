@@ -1,0 +1,47 @@
+"""I1: no job is lost. I9: what has failed is kept as a dead letter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.faults.checker.case import Case
+from tests.faults.checker.model import Violation
+
+
+def lost(case: Case) -> Iterator[Violation]:
+    """Each accepted submission is the record at its place; each record ends.
+
+    Also one whose sender got no answer: it is in the log, so it is a job.
+    """
+    for job, calls in case.accepted.items():
+        if len(calls) > 1:
+            yield Violation("I1", job, "accepted twice: " + "; ".join(map(str, calls)))
+        record = case.records.get(job)
+        if record is None:
+            yield Violation("I1", job, f"accepted, but not in the log: {calls[0]}")
+        elif record.value != (calls[0].body or "{}").encode():
+            text = f"accepted, but its place holds another job ({record.value!r}): {calls[0]}"
+            yield Violation("I1", job, text)
+    for job in case.records:
+        last = case.log(job).last
+        if last is None or not (last.final or last.status == "gone"):
+            calls = case.accepted.get(job, [])
+            who = str(calls[0]) if calls else "its sender was told nothing"
+            yield Violation("I1", job, f"not final; last row: {last or 'none'}; accepted: {who}")
+
+
+def letters(case: Case) -> Iterator[Violation]:
+    """Each failed job has a dead letter with its record's value.
+
+    One letter too many is no fault: a worker may die between the letter and the row.
+    """
+    kept: dict[str, list[bytes | None]] = {}
+    for record in case.history.topics["dead"]:
+        source = [record.headers.get(f"source-{what}", b"?") for what in ("partition", "offset")]
+        kept.setdefault(b"-".join(source).decode(), []).append(record.value)
+    for job, rows in case.folded.jobs.items():
+        if job in case.records and any(row.status == "failed" for row in rows.rows):
+            values = kept.get(job, [])
+            if case.records[job].value not in values:
+                text = f"failed ({rows.last}), but of {len(values)} dead letters none has its value"
+                yield Violation("I9", job, text)
