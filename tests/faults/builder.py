@@ -106,6 +106,8 @@ class Builder:
     def begin(self, job: str, attempt: int, *, row: bool = True, worker: str | None = None) -> Run:
         """An attempt: its row, and its run."""
         if row:
+            if attempt > 1:
+                self.put("retry", job, {"id": job, "attempt": attempt})
             self.row(job, status="executing", attempt=attempt)
         at, name = self.tick() / 1000, worker or self.worker
         port = name.rpartition(":")[2]

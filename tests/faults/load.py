@@ -45,8 +45,8 @@ MIX: dict[str, Kind] = {
     "stubborn": Kind(2, lambda r: {"handler": "stubborn", "data": 1.5, "ttl": 1}),
     "apart": Kind(3, lambda r: {"handler": "apart", "data": 0.1}),
     "delayed": Kind(5, lambda r: {"handler": "quick", "delay": f"{r.randint(100, 3000)}ms"}),
-    "canceled while waiting": Kind(3, lambda r: {"handler": "quick", "delay": "1h"}, 1.0),
-    "canceled while executing": Kind(3, lambda r: {"handler": "slow", "data": 50}, 3.0),
+    "canceled while waiting": Kind(3, lambda r: {"handler": "quick", "delay": "20s"}, 1.0),
+    "canceled while executing": Kind(3, lambda r: {"handler": "slow", "data": 20}, 3.0),
     "canceled in a race": Kind(4, lambda r: {"handler": "slow", "data": 0.2}, 0.4),
 }
 

@@ -18,7 +18,9 @@ from typing import IO, Any
 import aiohttp
 from confluent_kafka import KafkaException, Message, Producer
 
-ANSWER_S = 15.0  # a cancel may take a worker 11 s and the one that passes it on 14 s
+# How long an answer may take; a worker that passes a request on waits a second less.
+GET_S = 8.0
+POST_S = 15.0
 FORWARDED = {"X-Jobs-Forwarded": "1"}  # what workers ask each other with
 POLL_S = 0.005
 
@@ -66,7 +68,6 @@ class Http:
     async def __aenter__(self) -> Http:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
-            timeout=aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=2.0),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
@@ -96,12 +97,14 @@ class Http:
         url = worker or self._random.choice(self._workers() or [""])
         line |= {"worker": url, "body": body, "at": time.time(), "begin": time.monotonic()}
         line |= {"forwarded": True} if forwarded else {}
+        limit = aiohttp.ClientTimeout(total=GET_S if method == "GET" else POST_S, sock_connect=2.0)
         try:
             if not url:
                 await asyncio.sleep(0.05)  # nobody is there
                 raise ConnectionError("there is no worker")
+            headers = FORWARDED if forwarded else None
             async with self._session.request(
-                method, url + path, data=body, headers=FORWARDED if forwarded else None
+                method, url + path, data=body, headers=headers, timeout=limit
             ) as reply:
                 # A 202 is given once; an answer that is cut short leaves no status behind.
                 answer = json.loads(await reply.read())

@@ -107,6 +107,17 @@ def a_paused_worker_that_runs_late(b: Builder) -> None:
 
 
 @breaks("good")
+def a_void_row_where_nothing_stands(b: Builder) -> None:
+    job = b.submit()
+    old = b.fence
+    b.own(2, "b", TWO)
+    b.row(job, fence=old, status="waiting")
+    b.put("changelog", job, None, fence=b.fence)  # what stands, once more: nothing
+    b.row(job, status="waiting")
+    b.done(job)
+
+
+@breaks("good")
 def canceled_before_and_in_the_middle(b: Builder) -> None:
     unread, waiting, running = b.submit(), b.submit(), b.submit()
     b.row(unread, status="canceled")
@@ -175,6 +186,20 @@ def a_row_that_is_no_row(b: Builder) -> None:
     b.row(job, status="waiting")
     b.put("changelog", job, ["no", "row"], fence=b.fence)
     b.done(job)
+
+
+@breaks("I0")
+def removed_before_it_had_a_row(b: Builder) -> None:
+    job = b.submit()
+    b.put("changelog", job, None, fence=b.fence)
+    b.row(job, status="waiting")
+    b.done(job)
+
+
+@breaks("I1")
+def an_acknowledged_cancel_is_not_in_the_log(b: Builder) -> None:
+    a_plain_job(b)
+    b.call("PRODUCE", "cancel", 0, {"id": "0-0"}, body="{}")
 
 
 @breaks("I1")
@@ -294,6 +319,12 @@ def an_attempt_is_skipped(b: Builder) -> None:
     job = b.submit()
     b.row(job, status="waiting")
     b.done(job, 2)
+
+
+@breaks("I4")
+def a_rerun_that_nobody_asked_for(b: Builder) -> None:
+    reruns_then_failed(b)
+    b.history.topics["retry"].clear()
 
 
 @breaks("I4")

@@ -11,9 +11,11 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from tests.faults.checker.model import FINAL, Record
+from tests.faults.checker.shown import BEFORE_ANY_ROW, differences, shown
 
 _FENCE = re.compile(rb"(\d{1,19}) ([A-Za-z0-9]+)")
 
@@ -73,6 +75,23 @@ class JobLog:
 
     rows: list[Row] = field(default_factory=list)
     void: list[Row] = field(default_factory=list)
+    removed_nothing: list[Row] = field(default_factory=list)
+
+    def add(self, row: Row) -> None:
+        """The next row that counts. One that removes what isn't there is kept apart: an owner
+        says so, too, that nothing stands where a void row is the last."""
+        nothing = row.doc is None and (not self.rows or self.rows[-1].doc is None)
+        (self.removed_nothing if nothing else self.rows).append(row)
+
+    @cached_property
+    def shown(self) -> list[dict[str, Any]]:
+        """Each row as answers show it; nothing for a removed one. Asked for after the fold."""
+        return [{} if row.doc is None else shown(row.doc) for row in self.rows]
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has been removed at any time."""
+        return any(row.doc is None for row in self.rows)
 
     @property
     def last(self) -> Row | None:
@@ -95,6 +114,16 @@ class JobLog:
     def executing(self) -> list[Row]:
         """Rows of attempts that began."""
         return [row for _, row in self.transitions if row.status == "executing"]
+
+    def positions(self, answer: dict[str, Any]) -> list[int]:
+        """Which rows an answer may have shown: 1 is the first that counts, and 0 stands for the
+        time before any row, when the record alone is known."""
+        found = [
+            i for i, told in enumerate(self.shown, 1) if told and not differences(told, answer)
+        ]
+        if all(answer.get(name, value) == value for name, value in BEFORE_ANY_ROW.items()):
+            found.insert(0, 0)
+        return found
 
 
 @dataclass
@@ -141,7 +170,10 @@ def _take_in(found: Folded, record: Record, fence: Fence, job: str | None, void:
             row = Row(record.offset, record.timestamp, fence, doc)
             _ = row.status, row.attempt  # what every row must have
             log = found.jobs.setdefault(job, JobLog())
-            (log.void if void else log.rows).append(row)
+            if void:
+                log.void.append(row)
+            else:
+                log.add(row)
         elif record.key == b"owner" and not void:
             worker = str((doc or {}).get("worker", ""))
             found.owned.append(Owned(record.partition, record.timestamp, fence, worker))

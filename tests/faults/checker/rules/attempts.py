@@ -20,6 +20,7 @@ def attempts(case: Case) -> Iterator[Violation]:
         for before, row in log.transitions:
             if not _counts(before, row):
                 yield Violation("I4", job, f"after {before or 'no row'} comes {row}")
+    yield from _asked(case)
     for job, done in case.attempted.items():
         log = case.log(job)
         if not log.executing and any(row.status == "canceled" for row in log.rows):
@@ -28,6 +29,18 @@ def attempts(case: Case) -> Iterator[Violation]:
             if began is None:
                 text = f"no row of the log lets this run begin: {run}; rows: {log.executing}"
                 yield Violation("I4", job, text)
+
+
+def _asked(case: Case) -> Iterator[Violation]:
+    """Each rerun that began was asked for on its topic."""
+    asked = set()
+    for record in case.history.topics["retry"]:
+        wish = json.loads(record.value or b"{}")
+        asked.add((wish.get("id"), wish.get("attempt")))
+    for job, log in case.folded.jobs.items():
+        for row in log.executing:
+            if row.attempt > 1 and (job, row.attempt) not in asked:
+                yield Violation("I4", job, f"a rerun that no record on jobs-retry asks for: {row}")
 
 
 def _allowed(case: Case, job: str, log: JobLog) -> Iterator[Violation]:

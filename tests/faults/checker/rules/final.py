@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from tests.faults.checker.case import Case
 from tests.faults.checker.model import FINAL, Violation
-from tests.faults.checker.shown import positions
 
 
 def final(case: Case) -> Iterator[Violation]:
@@ -21,7 +20,7 @@ def final(case: Case) -> Iterator[Violation]:
         if read.call.is_cancel:
             continue  # rule I3's
         log = case.log(read.job)
-        if read.answer.get("status") not in FINAL or positions(log, read.answer):
+        if read.answer.get("status") not in FINAL or log.positions(read.answer):
             continue
         if case.void_row(read) is None:  # else it is rule I5's
             text = f"shown as final, but not so in the log (last: {log.last})"

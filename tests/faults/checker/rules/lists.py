@@ -30,7 +30,7 @@ def lists(case: Case) -> Iterator[Violation]:
                 continue
             if job not in case.records:
                 continue  # rule I1's
-            if _asked_for(case, call, job, finals) and not _gone(case, job):
+            if _asked_for(case, call, job, finals) and not case.log(job).gone:
                 text = f"not in the list, and its partition isn't missing; {case.log(job).last}"
                 yield Violation("I8", job, f"{text}: {_short(call)}")
 
@@ -75,10 +75,6 @@ def _handler(case: Case, job: str) -> Any:
         return json.loads((record and record.value) or b"").get("handler")
     except (ValueError, AttributeError):
         return None
-
-
-def _gone(case: Case, job: str) -> bool:
-    return any(row.status == "gone" for row in case.log(job).rows)
 
 
 def _seen_final(case: Case) -> dict[str, float]:

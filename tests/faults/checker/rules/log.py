@@ -40,6 +40,9 @@ def _job(case: Case, job: str) -> Iterator[Violation]:
             there = "none" if record is None else f"one of {record.timestamp}"
             yield Violation("I0", job, f"{row} is about a record of {at}; in the log is {there}")
             break
+    for row in rows.removed_nothing:
+        if not any(void.offset < row.offset for void in rows.void):
+            yield Violation("I0", job, f"removed, though it has no row: {row}")
     for before, row in rows.transitions:
         was = before.status if before is not None else "nothing"
         if was not in FINAL and was != "gone" and row.status not in _STEPS[was]:

@@ -22,12 +22,24 @@ def lost(case: Case) -> Iterator[Violation]:
         elif record.value != (calls[0].body or "{}").encode():
             text = f"accepted, but its place holds another job ({record.value!r}): {calls[0]}"
             yield Violation("I1", job, text)
+    yield from _cancels(case)
     for job in case.records:
         last = case.log(job).last
         if last is None or not (last.final or last.status == "gone"):
             calls = case.accepted.get(job, [])
             who = str(calls[0]) if calls else "its sender was told nothing"
             yield Violation("I1", job, f"not final; last row: {last or 'none'}; accepted: {who}")
+
+
+def _cancels(case: Case) -> Iterator[Violation]:
+    """Cancels that Kafka has acknowledged are in the log."""
+    asked = {record.job: record.value for record in case.history.topics["cancel"]}
+    for call in case.history.calls:
+        if call.method == "PRODUCE" and call.path == "cancel" and call.status == 0:
+            at = str(call.answer["id"])
+            if asked.get(at) != (call.body or "").encode():
+                text = f"a cancel was acknowledged, but its place {at} holds {asked.get(at)!r}"
+                yield Violation("I1", "", f"{text}: {call}")
 
 
 def letters(case: Case) -> Iterator[Violation]:

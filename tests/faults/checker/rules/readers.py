@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from tests.faults.checker.case import Case
 from tests.faults.checker.model import FINAL, Violation
 from tests.faults.checker.reads import Read
-from tests.faults.checker.shown import positions
 
 
 def readers(case: Case) -> Iterator[Violation]:
@@ -43,8 +42,7 @@ def _unknown(case: Case) -> Iterator[Violation]:
         if job is None or call.status != 404 or job not in case.accepted:
             continue
         told = case.accepted[job][0]
-        gone = any(row.status == "gone" for row in case.log(job).rows)
-        if told.end <= call.begin and not gone:
+        if told.end <= call.begin and not case.log(job).gone:
             yield Violation("I7", job, f"unknown, though it was accepted before: {call}; {told}")
 
 
@@ -59,7 +57,7 @@ def _in_order(case: Case, job: str, some: list[Read]) -> Iterator[Violation]:
             _, position, told = heapq.heappop(open_reads)
             if position > floor:
                 floor, latest = position, told
-        possible = positions(log, read.answer)
+        possible = log.positions(read.answer)
         if not possible:
             # A final state is rule I2's, a void row I5's.
             if read.answer.get("status") not in FINAL and case.void_row(read) is None:

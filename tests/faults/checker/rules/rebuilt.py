@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.faults.checker.case import Case
 from tests.faults.checker.model import Call, Violation, place
 from tests.faults.checker.reads import Read, reads
-from tests.faults.checker.shown import differences
+from tests.faults.checker.shown import differences, shown
 
 
 def rebuilt(case: Case) -> Iterator[Violation]:
@@ -35,7 +35,10 @@ def _same(case: Case, read: Read) -> Iterator[Violation]:
     last = case.log(read.job).last
     if last is None and read.job in case.records:
         return  # no worker has read it: rule I1's
-    wrong = ["it has no row"] if last is None else differences(last, read.answer)
+    if last is None or last.doc is None:
+        wrong = ["it has no row"]
+    else:
+        wrong = differences(shown(last.doc), read.answer)
     if wrong:
         text = f"{'; '.join(wrong)} (last row: {last}); line {read.call.line}"
         yield Violation("I6", read.job, f"served by {read.call.worker} at rest: {text}")
