@@ -81,7 +81,7 @@ class Cancels:
         record = await self._reader.record(self._jobs, *job_id)
         if part.head(job_id.offset) is not None:  # intake read it meanwhile
             await self._runner.cancel(part, job_id.offset, asked.who, asked.why)
-        elif record is not None:
+        elif record is not None and not part.was_swept(record.offset, record.timestamp):
             row = state.canceled_unread(
                 submitted_at=record.timestamp, now=now_ms(), who=asked.who, why=asked.why
             )

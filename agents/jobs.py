@@ -110,7 +110,7 @@ class Intake:
         row = part.head(record.offset)
         if row is not None:
             return row.submitted_at == record.timestamp
-        return record.offset < part.swept.next and record.timestamp <= part.swept.at
+        return part.was_swept(record.offset, record.timestamp)
 
     def _first_row(self, record: Record) -> Job:
         request = decode_record(record.key, record.value)

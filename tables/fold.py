@@ -11,7 +11,9 @@ Records of a changelog partition, told apart by their key:
 - anything else is a job's offset; the value is its row, or null once it is removed.
 
 Every record carries its writer's fence in the header ``fence`` (``{number} {instance}``), so
-that the fold needs to read no value, and two workers that took the same number are two.
+that the fold needs to read no value, and two workers that took the same number are two: the
+greater instance is the higher fence. So fences have one order, wherever their records stand:
+whatever compaction removes, a record that counted before counts still.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ FENCE_HEADER = "fence"
 
 
 class Fence(NamedTuple):
-    """What rows are written under. ``instance`` is unique for each process."""
+    """What rows are written under. ``instance`` is unique for each process. The higher one
+    counts: by number, then by instance."""
 
     number: int
     instance: str
@@ -94,7 +97,7 @@ class Fold:
             )
             return
         if fence != self.fence:
-            if fence.number <= self.fence.number:  # void
+            if fence < self.fence:  # void
                 self.stale.add(key)
                 return
             # Mostly at its ownership record; at a row if that has been compacted away.

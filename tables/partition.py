@@ -30,8 +30,7 @@ class Partition:
 
     def __init__(self, number: int, fence: Fence) -> None:
         self.number = number
-        self.fence = fence  # what we write under
-        self.confirmed = fence  # the last one whose ownership record we have seen in the log
+        self.fence = fence  # what we write under; we have seen its ownership record in the log
         self.alive = True
         self.rows: SortedDict[int, Job] = SortedDict()
         self.marks = Marks()  # ours, also those that Kafka hasn't acknowledged yet
@@ -61,6 +60,11 @@ class Partition:
             return self._heads[offset]
         row: Job | None = self.rows.get(offset)
         return row
+
+    def was_swept(self, offset: int, timestamp: int) -> bool:
+        """Whether a job's final row has been removed; ``timestamp`` is its record's. Only
+        for a job that has no row."""
+        return offset < self.swept.next and timestamp <= self.swept.at
 
     def sent(self, offset: int, job: Job | None) -> None:
         """A row is on its way."""

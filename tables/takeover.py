@@ -5,8 +5,8 @@ In this order:
 1. Read the changelog to the end, folding by fence.
 2. Write an ownership record under the next fence, and wait for the acknowledgement.
    [kill -9 here: the next owner's fence is higher still; nothing else has happened]
-3. Read on, past our own record. If another worker was quicker with the same number, go back
-   to 2. From here on, whatever a former owner still writes is void.
+3. Read on, past our own record. If another worker has a higher fence by then, begin
+   anew, if the partition is still ours. From here on, whatever a former owner still writes is void.
 4. Write again the rows whose last record in the log is void, so that compaction keeps the
    right one.
 
@@ -85,12 +85,13 @@ class Takeover:
                 fresh.append(Fold(n))
         await self._read_on(fresh)
         orphaned = {fold.partition: self._died(fold) for fold in fresh}
-        await self._own(fresh, orphaned)
+        await self._own(fresh)
         for fold in fresh:
             part = _partition(fold)
-            if fold.stale:
+            while fold.stale:
                 await self._rewrite(part, fold.stale)
-                await self._read_on([fold])  # nobody may have slipped in meanwhile
+                # Nobody may have slipped in meanwhile, and nothing void.
+                await self._read_on([fold])
                 if fold.fence != part.fence:
                     raise PartitionLost(f"partition {fold.partition} has another owner again")
                 part.cursor = fold.next
@@ -117,7 +118,7 @@ class Takeover:
             how many were answered by what stands.
         """
         async with part.alone():
-            fold = Fold(part.number, fence=part.confirmed, next=part.cursor)
+            fold = Fold(part.number, fence=part.fence, next=part.cursor)
             await self._read_on([fold])
             if fold.fence.instance != self._me.instance:
                 part.lose("another worker has taken it over")
@@ -131,41 +132,39 @@ class Takeover:
         """Whether nobody else owned a partition since we last saw its changelog; if so, it is
         under a new fence now."""
         async with part.alone():
-            # From the last fence that is surely in the log: one that we took and could not
-            # write may be another worker's by now.
-            fold = Fold(part.number, fence=part.confirmed, next=part.cursor)
+            fold = Fold(part.number, fence=part.fence, next=part.cursor)
             await self._read_on([fold])
             if fold.fence.instance == self._me.instance and part.alive:
-                number = max(fold.fence.number, part.fence.number) + 1
-                # Before it is sent: if we are cancelled now, rows under the new fence are good
-                # with or without its ownership record, but those under the old one aren't.
-                part.fence = Fence(number, self._me.instance)
-                await self._writer.write(
-                    self._changelog, [self._ownership(part.number, part.fence)]
-                )
-                await self._read_on([fold])
+                part.fence = Fence(fold.fence.number + 1, self._me.instance)
+                entry = self._ownership(part.number, part.fence)
+                try:
+                    await self._writer.write(self._changelog, [entry])
+                    await self._read_on([fold])
+                except BaseException:
+                    # Whether it is in the log isn't known. If it is, rows under the old fence
+                    # are void; if not, another worker may own the partition meanwhile, and
+                    # rows under the new one could count, though we have not read his.
+                    part.lose("its new fence may not be in the log")
+                    raise
             if fold.fence != part.fence or not part.alive:
                 part.lose("another worker owned it meanwhile")
                 return False
-            part.confirmed = part.fence
             part.cursor = max(part.cursor, fold.next)
             part.trusted()
             await self._rewrite(part, fold.stale)
             return True
 
-    async def _own(self, folds: Sequence[Fold], orphaned: dict[int, bool]) -> None:
-        while folds:
-            wanted = {
-                fold.partition: Fence(fold.fence.number + 1, self._me.instance) for fold in folds
-            }
-            await self._writer.write(
-                self._changelog, [self._ownership(n, fence) for n, fence in wanted.items()]
-            )
-            await self._read_on(folds)
-            folds = [fold for fold in folds if fold.fence != wanted[fold.partition]]
-            for fold in folds:
-                logger.info("partition %d: another worker was quicker", fold.partition)
-                orphaned[fold.partition] = self._died(fold)
+    async def _own(self, folds: Sequence[Fold]) -> None:
+        wanted = {fold.partition: Fence(fold.fence.number + 1, self._me.instance) for fold in folds}
+        await self._writer.write(
+            self._changelog, [self._ownership(n, fence) for n, fence in wanted.items()]
+        )
+        await self._read_on(folds)
+        for fold in folds:
+            # Not tried again here: the other one may be the owner, and two that do could go on
+            # for ever. The caller looks first whether it is still ours.
+            if fold.fence != wanted[fold.partition]:
+                raise PartitionLost(f"another worker takes partition {fold.partition}, too")
 
     def _died(self, fold: Fold) -> bool:
         """Whether the last owner died: it has not let go, and it isn't us (we lost the lease

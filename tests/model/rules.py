@@ -1,0 +1,101 @@
+"""What must hold, said without the product's code: of the changelog, and of what is shown."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from log.reader import Record
+
+Row = dict[str, Any]
+_FINAL = ("done", "failed", "canceled")
+_NEXT = {
+    (None, "waiting"),
+    (None, "failed"),
+    (None, "canceled"),
+    ("waiting", "executing"),
+    ("waiting", "canceled"),
+    ("waiting", "failed"),
+    ("executing", "done"),
+    ("executing", "waiting"),
+    ("executing", "failed"),
+    ("executing", "canceled"),
+}
+
+
+def final(row: Row | None) -> bool:
+    """Whether a row never changes again."""
+    return row is not None and row["status"] in _FINAL
+
+
+class Rules:
+    """The changelog as its rules say it is, from all records that ever were in it."""
+
+    def __init__(self) -> None:
+        self.fence: tuple[int, str] = (0, "")
+        self.rows: dict[int, Row] = {}
+        self.ever: defaultdict[int, list[Row]] = defaultdict(list)  # all that counted, by job
+        self.swept: set[int] = set()
+        self.mark: Row | None = None
+        self.unanswered: set[bytes] = set()  # keys whose last record is void
+        self.void: list[tuple[int, bytes]] = []  # places of void records that aren't answered
+        self.failures: defaultdict[int, int] = defaultdict(int)  # attempts that have failed
+        self.deaths = 0  # of owners, or what looks like it
+
+    def take(self, batch: Sequence[Record]) -> None:
+        """Records that are appended together. Kafka keeps or loses them together, so only the
+        last row of each job in them is looked at as a transition."""
+        before = dict(self.rows)
+        for record in batch:
+            self._take(record)
+        for offset in before.keys() | self.rows.keys():
+            self._transition(offset, before.get(offset), self.rows.get(offset))
+
+    def _take(self, record: Record) -> None:
+        ((_, header),) = record.headers
+        number, _, instance = header.decode().partition(" ")
+        fence = (int(number), instance)
+        assert record.key is not None
+        if fence < self.fence:
+            self.unanswered.add(record.key)
+            self.void.append((record.offset, record.key))
+            return
+        self.fence = fence
+        self.unanswered.discard(record.key)
+        self.void = [v for v in self.void if v[1] != record.key]
+        if record.key == b"swept":
+            self.mark = json.loads(record.value or b"")
+        elif record.key != b"owner":
+            offset = int(record.key.split(b"-")[1])
+            if record.value is None:
+                self.rows.pop(offset, None)
+            else:
+                row = self.rows[offset] = json.loads(record.value)
+                self.ever[offset].append(row)
+
+    def _transition(self, offset: int, old: Row | None, new: Row | None) -> None:
+        if old == new:
+            return
+        told = f"job {offset}: {old} -> {new}"
+        if new is None:
+            assert final(old), f"only final rows are removed: {told}"
+            self.swept.add(offset)
+            return
+        assert offset not in self.swept, f"a swept job is back: {told}"
+        assert not final(old), f"a final state has changed: {told}"
+        was = old["status"] if old else None
+        assert (was, new["status"]) in _NEXT, f"no such transition: {told}"
+        assert new.get("attempt", 0) <= new.get("max_attempts", 3), f"too many attempts: {told}"
+        if new["status"] == "failed":
+            self._failed(offset, new, told)
+        assert new.get("crashes", 0) < 3 or new["status"] == "failed", f"no poison: {told}"
+
+    def _failed(self, offset: int, new: Row, told: str) -> None:
+        error = new.get("error", "")
+        if error.startswith("poison"):
+            assert self.deaths >= 3, f"poison after {self.deaths} deaths: {told}"
+        elif "model failure" in error:
+            failures = self.failures[offset]
+            assert failures >= new["max_attempts"], f"failed after {failures} failures: {told}"

@@ -1,0 +1,78 @@
+"""Histories that the model has found faults in, kept by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tables.fold import OWNER_KEY
+from tests.model.kafka import P
+from tests.model.worker import CANCEL, CHANGELOG, Worker
+from tests.model.world import World, clock_of
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """The first worker serves the partition."""
+    made = World()
+    with clock_of(made.clock):
+        made.assign(made.workers[0])
+        made.run_all()
+        yield made
+        for worker in made.workers:
+            worker.kill()
+
+
+def step_until(world: World, worker: Worker, come: Callable[[], object]) -> None:
+    while not come():
+        assert world.step(worker), "it never comes to that"
+
+
+def test_a_cancel_does_not_bring_back_a_job_that_was_swept(world: World) -> None:
+    """The job is done and swept, and its place isn't committed: the next owner reads the cancel
+    before the job."""
+    one, two = world.workers
+    world.submit(b'{"handler":"model"}')
+    world.run_all()
+    next(iter(one.running.values())).set_result("ok")
+    world.run_all()
+    one.loop.spawn(one.sweeper.sweep())
+    world.run_all()
+    assert world.rules.swept == {0}
+    world.kill(one)
+    world.cancel(0)
+    world.assign(two)
+    step_until(world, two, lambda: two.part)
+    cancels = world.kafka.topic(CANCEL).slice(0, 1).records
+    two.loop.spawn(two.feeds[2].offer(P, cancels[0]))
+    world.run_all()
+    assert world.rules.rows == {}
+    world.settle()
+
+
+def test_what_lands_while_void_rows_are_answered_is_answered_too(world: World) -> None:
+    """A worker that was taken for dead writes two rows late, the second while the next owner,
+    in the middle of its takeover, answers the first."""
+    one, two = world.workers
+    for _ in range(2):
+        world.submit(b'{"handler":"model"}')
+    world.run_all()
+    log = world.kafka.topic(CHANGELOG)
+    assert one.part is not None
+    late = one.part.fence.headers()
+    rows = {r.key: r.value for r in log.records if r.key in (b"0-0", b"0-1")}
+    for future in one.running.values():
+        future.set_result("ok")
+    world.run_all()
+    world.assign(two)
+    step_until(world, two, lambda: log.records[-1].key == OWNER_KEY)
+    log.append([(b"0-0", rows[b"0-0"], late)])
+    step_until(world, two, lambda: log.records[-1].headers != late)
+    assert two.part is None, "the takeover is still under way, or it proves nothing"
+    log.append([(b"0-1", rows[b"0-1"], late)])
+    world.run_all()
+    two.loop.spawn(two.look())
+    world.run_all()
+    assert world.rules.unanswered == set()
+    world.settle()

@@ -1,0 +1,88 @@
+"""The model finds what it is there for: each of these faults, put into the product's code."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from jobs import state
+from tables.fold import Fold
+from tables.jobs import JobTable
+from tables.partition import Partition
+from tables.takeover import Takeover
+from tests.model.machine import Histories
+
+
+class Fault(NamedTuple):
+    """A line of the product's code, and what stands there instead."""
+
+    owner: Any
+    name: str
+    line: str
+    instead: str
+
+
+FAULTS = {
+    "fences are ignored": Fault(Fold, "apply", "if fence < self.fence:", "if False:"),
+    "void rows are not answered": Fault(Takeover, "_rewrite", "if entries:", "if False:"),
+    "rows are seen before they are durable": Fault(
+        Partition,
+        "sent",
+        "self._heads[offset] = job",
+        "self._heads[offset] = self.rows[offset] = job",
+    ),
+    "rows are shown though somebody else has written": Fault(
+        Partition, "durable", "if self._held_back is not None:", "if False:"
+    ),
+    "writes are not guarded": Fault(
+        JobTable, "_send", "if part.head(offset) is not before:", "if False:"
+    ),
+    "an interrupted attempt is counted": Fault(
+        state, "interrupted", "attempt=job.attempt - 1,", "attempt=job.attempt,"
+    ),
+    "a swept job is admitted again": Fault(
+        Partition, "was_swept", "return offset < self.swept.next", "return False"
+    ),
+}
+
+
+def mutated(fault: Fault) -> Callable[..., Any]:
+    """The function with the fault in it."""
+    function = getattr(fault.owner, fault.name)
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(fault.line) == 1, f"{fault.name} has no such line now: {fault.line}"
+    code = compile(
+        "from __future__ import annotations\n" + source.replace(fault.line, fault.instead),
+        inspect.getfile(function),
+        "exec",
+    )
+    names: dict[str, Any] = {}
+    exec(code, function.__globals__, names)  # noqa: S102 # the product's own source
+    made: Callable[..., Any] = names[fault.name]
+    return made
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_is_found(fault: Fault) -> None:
+    with mock.patch.object(fault.owner, fault.name, mutated(fault)):
+        with pytest.raises((AssertionError, KeyError)):
+            run_state_machine_as_test(
+                Histories,
+                settings=settings(
+                    max_examples=2_000,
+                    stateful_step_count=30,
+                    derandomize=True,  # the same histories each time: found once, always found
+                    database=None,
+                    deadline=None,
+                    phases=[Phase.generate],
+                    report_multiple_bugs=False,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )

@@ -1,0 +1,202 @@
+"""Workers, Kafka and time, and what must hold between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from unittest import mock
+
+import execution.timers
+import tables.jobs
+from jobs.codec import encode_row
+from jobs.model import JobId
+from tables.fold import Fold
+from tests.model.kafka import Kafka, P
+from tests.model.loop import Clock
+from tests.model.rules import Row, Rules, final
+from tests.model.worker import CANCEL, CHANGELOG, JOBS, Worker
+
+
+@contextmanager
+def clock_of(clock: Clock) -> Iterator[None]:
+    """Rows are stamped, and timers ring, by the history's time."""
+    time = SimpleNamespace(time_ns=clock.time_ns)
+    with (
+        mock.patch.object(tables.jobs, "time", time),
+        mock.patch.object(execution.timers, "time", time),
+    ):
+        yield
+
+
+class World:
+    """A history. One partition, a few workers, one of which the group has chosen."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.kafka = Kafka(self.clock)
+        self.rules = Rules()
+        self.kafka.topic(CHANGELOG).on_append = self.rules.take
+        self.workers: list[Worker] = []
+        self.shown: dict[int, tuple[int, Row]] = {}  # finals, and the owner's number
+        self.submitted = 0
+        self._born = 0
+        self._generation = 0
+        self._joined = -1
+        self._owner: Worker | None = None
+        for _ in range(2):
+            self.start()
+
+    # What can happen
+
+    def start(self) -> Worker:
+        """A process starts."""
+        worker = Worker(self.kafka, f"w{self._born}", self._begun)
+        self._born += 1
+        worker.consumer.member = lambda: self._is_member(worker)
+        self.workers.append(worker)
+        return worker
+
+    def assign(self, worker: Worker) -> None:
+        """The group gives the partition to this worker, which is told at once."""
+        self._generation += 1
+        self._owner = worker
+        self.rules.deaths += 1  # at most: its last owner may let go in time
+        self.tell(worker)
+
+    def tell(self, worker: Worker) -> None:
+        """A worker learns of the group's last rebalance."""
+        if worker.generation != self._generation:
+            number = self._generation
+            worker.rebalance(number, worker is self._owner, lambda: self._join(worker, number))
+
+    def kill(self, worker: Worker) -> None:
+        """``kill -9``; another process starts."""
+        worker.kill()
+        self.workers.remove(worker)
+        self.start()
+
+    def submit(self, value: bytes) -> None:
+        """Somebody puts a record on ``jobs``."""
+        self.kafka.topic(JOBS).append([(None, value, ())])
+        self.submitted += 1
+
+    def cancel(self, offset: int) -> None:
+        """Somebody asks for a job to be canceled, or for one that isn't there yet."""
+        value = json.dumps({"id": f"{P}-{offset}", "who": "me"}).encode()
+        self.kafka.topic(CANCEL).append([(None, value, ())])
+
+    def compact(self, boundary: int) -> None:
+        """Kafka compacts the changelog, up to a place before which all void records have been
+        answered; the answer itself may be behind that place."""
+        log = self.kafka.topic(CHANGELOG)
+        log.compact(min([boundary, *(place for place, _ in self.rules.void)]))
+        self.check_fold()
+
+    def step(self, worker: Worker) -> bool:
+        """One step of a worker, then a look at what it shows."""
+        more = worker.step()
+        self.look_at(worker)
+        if worker.drained and worker in self.workers:
+            self.kill(worker)
+            return False
+        return more
+
+    # What must hold
+
+    def look_at(self, worker: Worker) -> None:
+        """What a worker shows was durable, and is final for ever once it is."""
+        assert not worker.loop.errors, worker.loop.errors
+        if worker.part is None or not worker.part.alive:
+            return
+        for offset, job in worker.part.rows.items():
+            row = json.loads(encode_row(job))
+            assert row in self.rules.ever[offset], f"shown, and never counted: {row}"
+            since, told = self.shown.get(offset, (0, row))
+            # An owner of before that doesn't know it yet may show what was.
+            assert row == told or worker.part.fence.number < since, f"was final: {told}, is {row}"
+            if final(row) and offset not in self.shown:
+                standing = self.rules.rows.get(offset)
+                assert standing == row or offset in self.rules.swept, (
+                    f"shown as final, though what stands is {standing}: {row}"
+                )
+                self.shown[offset] = (worker.part.fence.number, row)
+
+    def check_fold(self) -> None:
+        """What is left of the log says the same as all that was ever in it."""
+        fold = Fold(P)
+        for record in self.kafka.topic(CHANGELOG).records:
+            fold.apply(record)
+        assert tuple(fold.fence) == self.rules.fence
+        assert {n: json.loads(row) for n, row in fold.rows.items()} == self.rules.rows
+        mark = self.rules.mark or {}
+        assert (fold.swept.next, fold.swept.at) == (mark.get("next", 0), mark.get("at", 0))
+
+    def check_places(self) -> None:
+        """All jobs before the committed place have a row, or had one."""
+        for offset in range(self.kafka.committed.get(JOBS, 0)):
+            assert offset in self.rules.rows or offset in self.rules.swept, f"lost: {offset}"
+
+    def _begun(self, worker: Worker, job_id: JobId, attempt: int) -> None:
+        part = worker.part
+        row = part.head(job_id.offset) if part is not None else None
+        if part is not None and tuple(part.fence) == self.rules.fence and row is not None:
+            standing = self.rules.rows[job_id.offset]
+            assert standing["status"] == "executing", f"runs, though it is {standing}"
+            assert standing["attempt"] == attempt, f"runs attempt {attempt}: {standing}"
+
+    # The group
+
+    def _join(self, worker: Worker, generation: int) -> None:
+        if worker is self._owner and generation == self._generation:
+            self._joined = generation
+
+    def _is_member(self, worker: Worker) -> bool:
+        if self._joined == self._generation:
+            return worker is self._owner and worker.generation == self._generation
+        return worker.generation >= self._generation - 1
+
+    # The end
+
+    def settle(self) -> None:
+        """All disturbances end: with one owner, every job comes to its end."""
+        for batch in self.kafka.ghosts:
+            batch.land()
+        self.kafka.ghosts.clear()
+        for worker in list(self.workers):
+            if worker.draining:
+                self.kill(worker)
+        for worker in self.workers:
+            self.tell(worker)
+        self.run_all()
+        self.assign(self.workers[0])
+        for _ in range(12):
+            self.run_all()
+            for worker in list(self.workers):
+                for future in list(worker.running.values()):
+                    if not future.done():
+                        future.set_result("ok")
+                worker.loop.spawn(worker.look())
+            self.clock.now_s += 15
+        self.run_all()
+        self.check_fold()
+        self.check_places()
+        assert not self.rules.unanswered, f"void, and not answered: {self.rules.unanswered}"
+        for offset in range(self.submitted):
+            row = self.rules.rows.get(offset)
+            assert final(row) or offset in self.rules.swept, f"job {offset} is stuck: {row}"
+
+    def run_all(self) -> None:
+        """Let all workers run until they have nothing to do."""
+        for _ in range(100):
+            moved = False
+            for worker in list(self.workers):
+                for _ in range(3_000):
+                    if worker.loop.dead or not self.step(worker):
+                        break
+                    moved = True
+            if not moved:
+                return
+        busy = {worker.name: worker.loop.tasks() for worker in self.workers}
+        raise AssertionError(f"the workers don't come to rest: {busy}")
