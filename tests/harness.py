@@ -223,7 +223,7 @@ class Cluster:
         """Each job's valid rows in the order of the changelog.
 
         The rule, read anew from the docs: a record counts if its fence is the partition's
-        current one, or has a higher number than it; then that fence is the current one.
+        current one, or a higher one (by number, then by instance); then that is the current one.
         """
         fences: dict[int, tuple[int, str]] = {}
         rows: dict[str, list[dict[str, Any]]] = {}
@@ -231,7 +231,7 @@ class Cluster:
             number, _, instance = record.headers["fence"].decode().partition(" ")
             fence = (int(number), instance)
             current = fences.get(record.partition, (0, ""))
-            if fence != current and fence[0] <= current[0]:
+            if fence < current:
                 continue
             fences[record.partition] = fence
             key = (record.key or b"").decode()

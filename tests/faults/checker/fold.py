@@ -1,6 +1,7 @@
 """What the changelog says, by the rule in the documents and nothing else.
 
-A record counts if its fence is the partition's current one, or has a higher number; then that
+A record counts if its fence is the partition's current one, or a higher one (by number, then by
+instance); then that
 fence is the current one. All others are void. A record without a readable fence, or whose key is
 neither a job of its partition nor ``owner`` nor ``swept``, was written by somebody else.
 """
@@ -146,11 +147,15 @@ def fold(records: Iterable[Record]) -> Folded:
     for record in records:
         fence, key = _fence(record), record.key or b""
         job = _job(key, record.partition)
-        if fence is None or (job is None and key not in (b"owner", b"swept")):
+        if fence is None or (
+            job is None
+            and key not in (b"owner", b"swept")
+            and not key.startswith((b"fired-", b"since-"))
+        ):
             found.foreign += 1
             continue
         before = current.get(record.partition, NOBODY)
-        void = fence != before and fence.number <= before.number
+        void = fence < before
         if void:
             found.void += 1
             found.void_last[record.partition, key] = record
