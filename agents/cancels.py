@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from agents.readable import readable
+from agents.readable import asked_handler, readable
 from agents.runner import Runner
 from jobs import state
 from jobs.model import JobId
@@ -83,7 +83,11 @@ class Cancels:
             await self._runner.cancel(part, job_id.offset, asked.who, asked.why)
         elif record is not None and not part.was_swept(record.offset, record.timestamp):
             row = state.canceled_unread(
-                submitted_at=record.timestamp, now=now_ms(), who=asked.who, why=asked.why
+                handler=asked_handler(record),
+                submitted_at=record.timestamp,
+                now=now_ms(),
+                who=asked.who,
+                why=asked.why,
             )
             await self._table.write(part, [Change(job_id.offset, None, row)])
             if part.head(job_id.offset) is not row:  # intake was quicker

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agents.dead import DeadLetters, Letter
+from agents.readable import asked_handler
 from agents.runner import Runner
 from jobs import state
 from jobs.codec import decode_record
@@ -148,4 +149,10 @@ def _repeated(record: Record, last: Fired) -> Job:
     """The row of a scheduled job that has been admitted before: two owners may send one run."""
     why = f"its run of this time, or a later one, is the job at offset {last.offset}"
     who = f"schedule {last.schedule!r}"
-    return state.canceled_unread(submitted_at=record.timestamp, now=now_ms(), who=who, why=why)
+    return state.canceled_unread(
+        handler=asked_handler(record),
+        submitted_at=record.timestamp,
+        now=now_ms(),
+        who=who,
+        why=why,
+    )

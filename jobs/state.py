@@ -129,11 +129,12 @@ def reject(record: Malformed, *, submitted_at: int, now: int) -> Job:
     )
 
 
-def canceled_unread(*, submitted_at: int, now: int, who: str, why: str) -> Job:
+def canceled_unread(*, handler: str, submitted_at: int, now: int, who: str, why: str) -> Job:
     """The row of a record that was canceled before any worker read it; intake finds it."""
     return Job(
         status=after(None, Event.CANCEL),
         submitted_at=submitted_at,
+        handler=handler,
         finished_at=now,
         error=_reason(who, why),
     )

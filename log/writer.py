@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -36,13 +37,20 @@ class LogWriter:
     def __init__(self, producer: Callable[[], AIOKafkaProducer], timeout_s: float) -> None:
         self._producer = producer
         self._timeout_s = timeout_s
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def send(self, topic: str, entry: Entry) -> asyncio.Future[RecordMetadata]:
-        """Hand one record to the producer; the future is done when Kafka has acknowledged it."""
+        """Hand one record to the producer; the future is done when Kafka has acknowledged it.
+
+        Records of one partition get into the log in the order of the calls.
+        """
         partition, key, value, headers = entry
-        ack: asyncio.Future[RecordMetadata] = await self._producer().send(
-            topic, value=value, key=key, partition=partition, headers=list(headers)
-        )
+        # One at a time: aiokafka lets a record that fits into a partition's batch overtake one
+        # that waits for the next batch, and a job's old row could come behind its new one.
+        async with self._turns[topic, partition]:
+            ack: asyncio.Future[RecordMetadata] = await self._producer().send(
+                topic, value=value, key=key, partition=partition, headers=list(headers)
+            )
         return ack
 
     async def write(

@@ -266,6 +266,7 @@ class WorkerProcess:
     command: tuple[str, ...] = (sys.executable, "app.py")
 
     def __init__(self, cluster: Cluster, settings: dict[str, str]) -> None:
+        self.settings = settings
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = cluster.folder / f"worker-{len(cluster.workers)}-{self.port}.log"

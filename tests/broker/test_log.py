@@ -55,6 +55,22 @@ def one_batch(kafka: str, topic: str, count: int, partition: int = 0) -> None:
     assert client.flush(30) == 0
 
 
+async def test_records_of_a_partition_keep_the_order_in_which_they_are_written(
+    kafka: str, topic: str, reader: LogReader
+) -> None:
+    """Also when some wait for a batch that is full, and others come when it has just gone."""
+    small = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", max_batch_size=2_000)
+    values = [b"%d " % n + b"x" * 99 for n in range(3_000)]
+    async with small:
+        writer = LogWriter(lambda: small, 10.0)
+        async with asyncio.TaskGroup() as group:
+            for value in values:
+                group.create_task(writer.write(topic, [Entry(0, None, value)]))
+                await asyncio.sleep(0)
+    found = await reader.read(topic, 0, 0, len(values))
+    assert [record.value for record in found] == values
+
+
 async def test_the_end_is_right_after_a_batch_of_many(
     kafka: str, topic: str, reader: LogReader
 ) -> None:

@@ -204,10 +204,11 @@ def test_rejected() -> None:
 
 
 def test_canceled_before_it_was_read() -> None:
-    job = state.canceled_unread(submitted_at=7, now=NOW, who="me", why="a mistake")
+    job = state.canceled_unread(handler="echo", submitted_at=7, now=NOW, who="me", why="a mistake")
     assert job == Job(
         status=Status.CANCELED,
         submitted_at=7,
+        handler="echo",
         finished_at=NOW,
         error="canceled by me: a mistake",
     )
@@ -331,7 +332,9 @@ ERRORS: dict[str, Callable[[str], Job]] = {
     "refused": lambda text: state.refused(row(Status.WAITING), now=1, error=text),
     "rejected": lambda text: state.reject(Malformed(text), submitted_at=1, now=1),
     "canceled": lambda text: state.canceled(row(Status.WAITING), now=1, who=text, why=text),
-    "unread": lambda text: state.canceled_unread(submitted_at=1, now=1, who=text, why=text),
+    "unread": lambda text: state.canceled_unread(
+        handler="", submitted_at=1, now=1, who=text, why=text
+    ),
 }
 
 

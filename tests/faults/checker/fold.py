@@ -1,9 +1,9 @@
 """What the changelog says, by the rule in the documents and nothing else.
 
 A record counts if its fence is the partition's current one, or a higher one (by number, then by
-instance); then that
-fence is the current one. All others are void. A record without a readable fence, or whose key is
-neither a job of its partition nor ``owner`` nor ``swept``, was written by somebody else.
+instance); then that fence is the current one. All others are void. A record without a readable
+fence, or whose key is neither a job of its partition nor a name that the documents give, was
+written by somebody else.
 """
 
 from __future__ import annotations
