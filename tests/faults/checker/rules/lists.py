@@ -70,7 +70,11 @@ def _asked_for(case: Case, call: Call, job: str, finals: dict[str, float]) -> bo
 
 
 def _handler(case: Case, job: str) -> Any:
-    record = case.records.get(job)
+    """What its row says, or else its record. (A job that was canceled before any worker read it
+    has a row without a handler.)"""
+    last, record = case.log(job).last, case.records.get(job)
+    if last is not None and last.doc is not None:
+        return last.doc.get("handler")
     try:
         return json.loads((record and record.value) or b"").get("handler")
     except (ValueError, AttributeError):
