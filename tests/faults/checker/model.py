@@ -89,6 +89,10 @@ class Call:
         """Whether it asks for a page of the list."""
         return self.method == "GET" and self.path.partition("?")[0] == "/job/all"
 
+    @property
+    def _is_page(self) -> bool:
+        return self.is_list and self.status == 200
+
     @cached_property
     def query(self) -> dict[str, str]:
         """The query string's values."""
@@ -102,7 +106,8 @@ class Call:
         return str(self.answer["id"]) if posted or produced else None
 
     def __str__(self) -> str:
-        told = self.error or f"{self.status} {json.dumps(self.answer)[:200]}"
+        answer = f"{len(self.answer['jobs'])} jobs" if self._is_page else json.dumps(self.answer)
+        told = self.error or f"{self.status} {answer[:200]}"
         return f"line {self.line}: {self.client} {self.method} {self.path} at {self.worker}: {told}"
 
 

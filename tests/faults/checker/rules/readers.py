@@ -50,26 +50,26 @@ def _in_order(case: Case, job: str, some: list[Read]) -> Iterator[Violation]:
     """The rows that reads show, lowest first: none lies before one that had been shown when
     the read began. Reads at the same time may come in any order."""
     log = case.log(job)
-    floor, latest = 0, "nothing"
-    open_reads: list[tuple[float, int, str]] = []
-    for read in sorted(some, key=lambda read: read.call.begin):
+    floor, latest = 0, some[0]
+    open_reads: list[tuple[float, int, int, Read]] = []
+    for n, read in enumerate(sorted(some, key=lambda read: read.call.begin)):
         while open_reads and open_reads[0][0] <= read.call.begin:
-            _, position, told = heapq.heappop(open_reads)
+            _, _, position, told = heapq.heappop(open_reads)
             if position > floor:
                 floor, latest = position, told
         possible = log.positions(read.answer)
         if not possible:
             # A final state is rule I2's, a void row I5's.
             if read.answer.get("status") not in FINAL and case.void_row(read) is None:
-                yield Violation("I7", job, f"no row of the log looks so: {read.call}{_of(read)}")
+                yield Violation("I7", job, f"no row of the log looks so: {_told(read)}")
             continue
         ahead = [position for position in possible if position >= floor]
         if not ahead:
-            text = f"it went back, after {latest}, to {read.call}{_of(read)}"
+            text = f"it went back, after {_told(latest)}, to {_told(read)}"
             yield Violation("I7", job, f"{text}; row {floor} of the log had been shown")
             continue
-        heapq.heappush(open_reads, (read.call.end, ahead[0], f"{read.call}{_of(read)}"))
+        heapq.heappush(open_reads, (read.call.end, n, ahead[0], read))
 
 
-def _of(read: Read) -> str:
-    return f" [{read.answer}]" if read.call.is_list else ""
+def _told(read: Read) -> str:
+    return f"{read.call}" + (f" [{read.answer}]" if read.call.is_list else "")
