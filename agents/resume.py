@@ -183,7 +183,7 @@ class Resume:
         part = taken.partition
         part.on_lost = self.lost
         part.on_foreign = self.foreign
-        open_rows = [(n, job) for n, job in part.rows.items() if not job.status.final]
+        open_rows = part.rows.unfinished()
         broken = [
             Change(n, job, state.interrupted(job, now=now_ms(), crashed=taken.orphaned))
             for n, job in open_rows

@@ -19,6 +19,7 @@ whatever compaction removes, a record that counted before counts still.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -82,6 +83,24 @@ class Fold:
     def swept(self) -> Swept:
         """Up to where final rows have been removed."""
         return self.marks.swept
+
+    def apply_all(self, records: Iterable[Record]) -> None:
+        """Take in the next records of the log.
+
+        Nearly all are rows under the fence that counts; the others are left to ``apply``.
+        """
+        rows, prefix = self.rows, b"%d-" % self.partition
+        headers = self.fence.headers()
+        for record in records:
+            _, _, key, value, found = record
+            place = key[len(prefix) :] if key is not None and key.startswith(prefix) else b""
+            if found != headers or not place.isdigit() or len(place) >= 20 or self.stale:
+                self.apply(record)
+                headers = self.fence.headers()
+            elif value is None:
+                rows.pop(int(place), None)
+            else:
+                rows[int(place)] = value
 
     def apply(self, record: Record) -> None:
         """Take in the next record of the log."""

@@ -55,8 +55,7 @@ class Rows(Mapping[str, Job]):
             job_id = JobId.parse(key)
         except InvalidId:
             raise KeyError(key) from None
-        row: Job = self._partitions[job_id.partition].rows[job_id.offset]
-        return row
+        return self._partitions[job_id.partition].rows[job_id.offset]
 
     def __iter__(self) -> Iterator[str]:
         for number, part in self._partitions.items():
@@ -123,8 +122,7 @@ class JobTable(Table[str, Job]):
 
     def find(self, job_id: JobId) -> Job | None:
         """The row that readers see. KeyError: this worker doesn't serve its partition."""
-        row: Job | None = self.served[job_id.partition].rows.get(job_id.offset)
-        return row
+        return self.served[job_id.partition].rows.get(job_id.offset)
 
     async def write(self, part: Partition, changes: Sequence[Change]) -> None:
         """Write rows of one partition and wait until they are durable, and so visible.

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-
-from sortedcontainers import SortedDict
 
 from jobs.model import Job
 from tables.fold import Fence
 from tables.marks import Marks, Swept
+from tables.rows import Rows
 
 logger = logging.getLogger(__name__)
+
+
+Ended = Sequence[tuple[int, int]]
+"""(finished_at, offset) of final rows."""
 
 
 class PartitionLost(Exception):
@@ -32,9 +35,9 @@ class Partition:
         self.number = number
         self.fence = fence  # what we write under; we have seen its ownership record in the log
         self.alive = True
-        self.rows: SortedDict[int, Job] = SortedDict()
+        self.rows = Rows()
         self.marks = Marks()  # ours, also those that Kafka hasn't acknowledged yet
-        self.ended: deque[tuple[int, int]] = deque()  # (finished_at, offset) of final rows
+        self.ended: deque[tuple[int, int]] = deque()  # as ``Ended``
         self.cursor = 0  # the changelog's next place, as far as we have seen it
         self.on_lost: Callable[[Partition, str], None] | None = None
         self.on_foreign: Callable[[Partition], None] | None = None
@@ -58,8 +61,7 @@ class Partition:
         """The job's newest row, durable or on its way; ``None`` if it has none."""
         if offset in self._heads:
             return self._heads[offset]
-        row: Job | None = self.rows.get(offset)
-        return row
+        return self.rows.get(offset)
 
     def was_swept(self, offset: int, timestamp: int) -> bool:
         """Whether a job's final row has been removed; ``timestamp`` is its record's. Only
@@ -84,12 +86,16 @@ class Partition:
             if job.status.final:
                 self.ended.append((job.finished_at or 0, offset))
 
-    def recovered(self, rows: list[tuple[int, Job]]) -> None:
-        """Fill an empty partition with what its changelog says."""
-        self.rows.update(rows)
-        self.ended.extend(
-            sorted((job.finished_at or 0, offset) for offset, job in rows if job.status.final)
-        )
+    def recovered(self, rows: Sequence[tuple[int, Job | bytes]], ended: Ended = ()) -> None:
+        """Fill an empty partition with what its changelog says. Final rows may be bytes; those
+        are named in ``ended``."""
+        self.rows.fill(rows)
+        decoded = [
+            (row.finished_at or 0, offset)
+            for offset, row in rows
+            if not isinstance(row, bytes) and row.status.final
+        ]
+        self.ended.extend(sorted([*ended, *decoded]))
 
     def seen(self, place: int) -> None:
         """One of our own records got this place of the changelog.

@@ -177,8 +177,7 @@ class Takeover:
         async for step in self._reader.scan(self._changelog, starts):
             for n, part in step.items():
                 fold = by_partition[n]
-                for record in part.records:
-                    fold.apply(record)
+                fold.apply_all(part.records)
                 fold.next = part.next
 
     async def _rewrite(self, part: Partition, keys: Iterable[bytes]) -> None:
@@ -213,10 +212,11 @@ def _partition(fold: Fold) -> Partition:
     part = Partition(fold.partition, fold.fence)
     part.cursor = fold.next
     part.marks = fold.marks
-    rows: list[tuple[int, Job]] = []
+    rows: list[tuple[int, Job | bytes]] = []
+    ended: list[tuple[int, int]] = []
     for offset, value in fold.rows.items():
         try:
-            rows.append((offset, decode_row(value)))
+            job = decode_row(value)  # all of them, so that none is found to be unreadable later
         except msgspec.DecodeError as exc:
             logger.error(
                 "job %d-%d: its row can't be read (%s); it counts as not there",
@@ -224,6 +224,11 @@ def _partition(fold: Fold) -> Partition:
                 offset,
                 exc,
             )
-    rows.sort(key=lambda row: row[0])
-    part.recovered(rows)
+            continue
+        if job.status.final:
+            rows.append((offset, value))
+            ended.append((job.finished_at or 0, offset))
+        else:
+            rows.append((offset, job))
+    part.recovered(rows, ended)
     return part

@@ -48,5 +48,5 @@ class Counts:
 def _step(part: Partition, start: int, counted: Counter[Status]) -> int | None:
     """Count rows from ``start`` on; where to go on, or ``None`` at the end."""
     offsets = list(islice(part.rows.irange(start), STEP_ROWS))
-    counted.update(part.rows[offset].status for offset in offsets)
+    counted.update(part.rows.status(offset) for offset in offsets)
     return offsets[-1] + 1 if len(offsets) == STEP_ROWS else None

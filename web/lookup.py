@@ -77,8 +77,7 @@ class Lookup:
     def seen(self, job_id: JobId) -> Job | None:
         """The row that readers see, if this worker (still) serves it."""
         part = self._owners.served(job_id.partition)
-        row: Job | None = None if part is None else part.rows.get(job_id.offset)
-        return row
+        return None if part is None else part.rows.look(job_id.offset)
 
     def _part(self, job_id: JobId) -> Partition:
         part = self._owners.served(job_id.partition)
@@ -92,7 +91,7 @@ class Lookup:
     def _row(self, job_id: JobId) -> Job | None:
         """The row, or ``None`` if intake has not come to its place."""
         part = self._part(job_id)
-        row: Job | None = part.rows.get(job_id.offset)
+        row = part.rows.look(job_id.offset)
         if row is None and job_id.offset < self._places[job_id.partition]:
             raise _gone(job_id)
         return row

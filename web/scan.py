@@ -108,7 +108,9 @@ class Scanner:
         for offset in _between(part, start, stop):
             if scan.full():
                 return
-            scan.see(JobId(part.number, offset), part.rows[offset])
+            row = part.rows.look(offset)
+            if row is not None:
+                scan.see(JobId(part.number, offset), row)
 
     async def _both(self, scan: Scan, part: Partition, start: int) -> bool:
         """Rows, then from intake's place on rows and records. False: Kafka can't be read, and
@@ -129,7 +131,7 @@ class Scanner:
         for offset in sorted({*records, *_between(part, start, None if all_read else step.next)}):
             if scan.full():
                 return True
-            row = part.rows.get(offset)
+            row = part.rows.look(offset)
             if row is None and offset >= place and not swept(part, records[offset]):
                 row = unread_row(records[offset])
             if row is not None:

@@ -57,8 +57,12 @@ class Log:
 
     def fold(self, into: Fold | None = None) -> Fold:
         fold = into or Fold(P)
-        for record in self.records:
-            fold.apply(record)
+        fold.apply_all(self.records)
+        one_by_one = Fold(P)
+        if into is None:
+            for record in self.records:
+                one_by_one.apply(record)
+            assert one_by_one == fold
         return fold
 
 
