@@ -38,7 +38,8 @@ from log.reader import LogReader
 from log.topics import TopicNames
 from log.writer import LogWriter
 from settings import load_or_exit
-from tables.jobs import JobTable
+from tables.cache import Cache
+from tables.jobs import JobTable, now_ms
 from tables.takeover import Identity, Takeover
 from worker.app import JobsApp
 from worker.command import run_with_flags
@@ -91,10 +92,12 @@ streams.attach(app, {"jobs": jobs, "retries": reruns, "cancels": stops})
 feeds = [jobs, reruns, stops]
 
 # From start to stop, and through rebalances.
-takeover = Takeover(bulk_reader, writer, names.changelog, me)
+cache = Cache(settings.store_folder, now_ms)
+takeover = Takeover(bulk_reader, writer, names.changelog, me, cache)
 resume = Resume(app, table, takeover, runner, dead, reader, feeds, names.changelog)
+readers = [reader, bulk_reader]
 lifecycle = Lifecycle(
-    app, settings, names, table, runner, resume, feeds, [reader, bulk_reader], resources, scheduler
+    app, settings, names, table, cache, runner, resume, feeds, readers, resources, scheduler
 )
 lifecycle.attach()
 

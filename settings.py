@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from jobs.durations import NS_PER_S, parse_duration
@@ -82,6 +83,21 @@ def _modules(text: str) -> tuple[str, ...]:
 def _bind(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,255}", text, re.ASCII):
         raise ValueError("must be an address or a host name, such as 127.0.0.1 or 0.0.0.0")
+    return text
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be {' or '.join(words)}")
+        return text
+
+    return parse
+
+
+def _folder(text: str) -> str:
+    if not text.isprintable() or len(text) > 1_000:
+        raise ValueError("must be the path of a folder")
     return text
 
 
@@ -195,6 +211,18 @@ class Settings:
         "for Kafka to acknowledge a row; then the partition is retaken",
         _seconds(1, 600),
     )
+    store: str = _row(
+        "JOBS_STORE",
+        "memory",
+        "`rocksdb` keeps a copy of the rows on disk, so that a start reads only what is new",
+        _one_of("memory", "rocksdb"),
+    )
+    store_dir: str = _row(
+        "JOBS_STORE_DIR",
+        "jobs-state",
+        "where that copy is, in a folder for each app and port",
+        _folder,
+    )
     audit_s: float = _row(
         "JOBS_AUDIT",
         "2s",
@@ -206,6 +234,13 @@ class Settings:
     def max_record_bytes(self) -> int:
         """Of a record that holds the largest row: room for key, headers and batch around it."""
         return self.max_row_bytes + 100_000
+
+    @property
+    def store_folder(self) -> Path | None:
+        """This worker's folder for the copy of its rows; ``None``: it keeps none."""
+        if self.store == "memory":
+            return None
+        return Path(self.store_dir) / f"{self.app_id}-{self.port}"
 
     @property
     def url(self) -> str:

@@ -21,7 +21,9 @@ from jobs.resources import HOOKS, Resources
 from log.reader import LogReader
 from log.topics import BrokerError, TopicNames, TopicPlan, TopicsError, prepare
 from settings import Settings
+from tables.cache import Cache
 from tables.jobs import JobTable
+from tables.rocks import StoreLocked, StoreMissing
 from worker.app import JobsApp
 from worker.worker import StartError
 
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 COMMIT_S = 1.0
 SWEEP_S = 5.0
 SCHEDULES_S = 0.25
+KEEP_S = 1.0
 WATCH_S = 1.0
 SHUTDOWN_S = 10.0  # for @shutdown functions
 _FIND_BROKER_S = 60.0
@@ -47,6 +50,7 @@ class Lifecycle:
         settings: Settings,
         names: TopicNames,
         table: JobTable,
+        cache: Cache,
         runner: Runner,
         resume: Resume,
         feeds: Sequence[Feed],
@@ -64,6 +68,7 @@ class Lifecycle:
         self._readers = readers
         self._resources = resources
         self._scheduler = scheduler
+        self._cache = cache
         self._sweeper = Sweeper(table, feeds[0].places, settings.keep_s)
         self._audit = Audit(feeds, resume, lambda: app.rebalancing)
         self._membership = Membership(resume, app)
@@ -85,6 +90,7 @@ class Lifecycle:
             (COMMIT_S, self._commit),
             (SWEEP_S, self._sweeper.sweep),
             (SCHEDULES_S, self._scheduler.look),
+            (KEEP_S, self._keep),
         ):
             app.task(_forever(interval_s, step))
 
@@ -105,6 +111,11 @@ class Lifecycle:
                 print(f"waiting for Kafka at {s.kafka} ({exc})", file=sys.stderr, flush=True)
                 await asyncio.sleep(1.0)
         self.partitions = cluster.partitions
+        self._cache.max_age_ms = cluster.tombstones_ms // 2  # the other half is for slow clocks
+        try:
+            await self._cache.open()
+        except (StoreMissing, StoreLocked) as exc:
+            raise StartError(str(exc)) from None
         session_s = s.session_s or (_EMBEDDED_SESSION_S if cluster.embedded else _SESSION_S)
         conf = self._app.conf
         conf.topic_partitions = cluster.partitions
@@ -152,6 +163,10 @@ class Lifecycle:
         if not self._app.rebalancing and not self._resume.recovering:
             await self._resume.commit()
 
+    async def _keep(self) -> None:
+        if not self._app.stale():  # else others may have written to our partitions since
+            await self._cache.flush(list(self._table.served.values()))
+
     async def _drain(self) -> None:
         """SIGTERM: no new attempts; running ones may finish; the rest are interrupted and go
         on at the next worker. We stay in the group until then, so that nobody else begins them."""
@@ -164,6 +179,7 @@ class Lifecycle:
         alone = len(self._app.router.tables_metadata()) <= 1 and not self._app.rebalancing
         self._app.vanish = self._embedded and not alone
         await self._resume.stop()
+        await self._cache.close()
         self._runner.callers.close()
         await self._close_resources()
         for reader in self._readers:

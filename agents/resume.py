@@ -138,6 +138,8 @@ class Resume:
     async def stop(self) -> None:
         """Commit, let go on purpose, and serve nothing any more."""
         await self.on_revoked()
+        if not self._app.stale():
+            await self._takeover.keep(list(self._table.served.values()))
         for number in list(self._table.served):
             self._forget(number, STOPS)
         for task in self._tasks:

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 EMBEDDED_CLUSTER_ID = "tansu_cluster"  # what Tansu 0.6.0, the embedded broker, calls itself
 _APPEAR_S = 30.0
+_TOMBSTONES_MS = 86_400_000  # Kafka's own, where the broker tells no delete.retention.ms
 
 
 class TopicsError(Exception):
@@ -50,11 +51,12 @@ class TopicNames:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What was found on start: partitions of every topic, and whether the broker is the
-    embedded one, which wants other timings."""
+    """What was found on start: partitions of every topic, whether the broker is the embedded
+    one, which wants other timings, and how long the changelog keeps tombstones at least."""
 
     partitions: int
     embedded: bool
+    tombstones_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,13 @@ async def prepare(bootstrap: str, names: TopicNames, plan: TopicPlan) -> Cluster
         partitions = _agreed(names, existing) or plan.partitions
         await _create(admin, names, plan, partitions, [n for n in names.all() if n not in existing])
         await _appear(admin, names, partitions)
-        await _check_changelog(admin, names, plan)
-        return Cluster(partitions, about.get("cluster_id") == EMBEDDED_CLUSTER_ID)
+        config = await _changelog_config(admin, names)
+        _check_changelog(config, names, plan)
+        return Cluster(
+            partitions,
+            about.get("cluster_id") == EMBEDDED_CLUSTER_ID,
+            int(config.get("delete.retention.ms") or _TOMBSTONES_MS),
+        )
     finally:
         await admin.close()
 
@@ -179,16 +186,19 @@ async def _appear(admin: AIOKafkaAdminClient, names: TopicNames, partitions: int
         await asyncio.sleep(0.1)
 
 
-async def _check_changelog(admin: AIOKafkaAdminClient, names: TopicNames, plan: TopicPlan) -> None:
+async def _changelog_config(admin: AIOKafkaAdminClient, names: TopicNames) -> dict[str, Any]:
     answers = await admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, names.changelog)]
     )
-    config: dict[str, Any] = {
+    return {
         entry[0]: entry[1]
         for answer in answers
         for resource in answer.resources
         for entry in resource[4]
     }
+
+
+def _check_changelog(config: dict[str, Any], names: TopicNames, plan: TopicPlan) -> None:
     if "compact" not in config.get("cleanup.policy", "compact"):
         raise TopicsError(
             f"topic {names.changelog} has cleanup.policy={config['cleanup.policy']}: jobs would be "

@@ -68,7 +68,8 @@ class Fold:
 
     ``rows`` holds undecoded rows by offset. ``stale`` are keys whose last record in the log
     is void, so that compaction would keep the wrong one: the owner writes them again.
-    ``next`` is where to read on.
+    ``next`` is where to read on. ``owned`` is the place and the time (epoch ms) of the ownership
+    record that counts. ``changed``, when it is a set, gets the keys whose records counted.
     """
 
     partition: int
@@ -78,6 +79,8 @@ class Fold:
     stale: set[bytes] = field(default_factory=set)
     marks: Marks = field(default_factory=Marks)
     next: int = 0
+    owned: tuple[int, int] | None = None
+    changed: set[bytes] | None = None
 
     @property
     def swept(self) -> Swept:
@@ -89,7 +92,7 @@ class Fold:
 
         Nearly all are rows under the fence that counts; the others are left to ``apply``.
         """
-        rows, prefix = self.rows, b"%d-" % self.partition
+        rows, changed, prefix = self.rows, self.changed, b"%d-" % self.partition
         headers = self.fence.headers()
         for record in records:
             _, _, key, value, found = record
@@ -97,10 +100,13 @@ class Fold:
             if found != headers or not place.isdigit() or len(place) >= 20 or self.stale:
                 self.apply(record)
                 headers = self.fence.headers()
-            elif value is None:
+                continue
+            if value is None:
                 rows.pop(int(place), None)
             else:
                 rows[int(place)] = value
+            if changed is not None and key is not None:
+                changed.add(key)
 
     def apply(self, record: Record) -> None:
         """Take in the next record of the log."""
@@ -122,7 +128,10 @@ class Fold:
             # Mostly at its ownership record; at a row if that has been compacted away.
             self.fence, self.released = fence, False
         self.stale.discard(key)
+        if self.changed is not None:
+            self.changed.add(key)
         if key == OWNER_KEY:
+            self.owned = (record.offset, record.timestamp)
             self.released = (read(Ownership, value) or Ownership("")).released
         elif offset is None:
             self.marks.take(key, value)

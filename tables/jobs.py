@@ -188,7 +188,7 @@ class JobTable(Table[str, Job]):
             part.marks.put(mark)
             value = msgspec.json.encode(mark)
             ack = await self._writer.send(topic, Entry(part.number, mark.key, value, headers))
-            ack.add_done_callback(partial(self._acknowledged, part, None, None))
+            ack.add_done_callback(partial(self._mark_acknowledged, part, mark.key, value))
             acks.append(ack)
 
         if mark is not None:
@@ -205,22 +205,39 @@ class JobTable(Table[str, Job]):
             ack = await self._writer.send(topic, Entry(part.number, key, value, headers))
             # A callback, not the awaiting task, shows the row: that task may be cancelled
             # between the acknowledgement and its next step.
-            ack.add_done_callback(partial(self._acknowledged, part, offset, job))
+            ack.add_done_callback(partial(self._row_acknowledged, part, offset, job, value))
             acks.append(ack)
         # `wait` leaves the futures alone when it is cancelled; `gather` wouldn't.
         if acks:
             await asyncio.wait(acks)
 
-    def _acknowledged(
-        self, part: Partition, offset: int | None, job: Job | None, ack: asyncio.Future[Any]
+    def _row_acknowledged(
+        self,
+        part: Partition,
+        offset: int,
+        job: Job | None,
+        value: bytes | None,
+        ack: asyncio.Future[Any],
     ) -> None:
-        if ack.cancelled() or ack.exception() is not None:
-            error = "cancelled" if ack.cancelled() else repr(ack.exception())
-            part.lose(f"a row of job {part.number}-{offset} was not acknowledged: {error}")
-            return
-        part.seen(ack.result().offset)
-        if offset is not None:
+        if _acknowledged(part, f"a row of job {part.number}-{offset}", ack):
             part.durable(offset, job)
+            if part.unsaved is not None:
+                part.unsaved.rows[offset] = value
+
+    def _mark_acknowledged(
+        self, part: Partition, key: bytes, value: bytes, ack: asyncio.Future[Any]
+    ) -> None:
+        if _acknowledged(part, f"the mark {key.decode()}", ack) and part.unsaved is not None:
+            part.unsaved.marks[key] = value
+
+
+def _acknowledged(part: Partition, what: str, ack: asyncio.Future[Any]) -> bool:
+    if ack.cancelled() or ack.exception() is not None:
+        error = "cancelled" if ack.cancelled() else repr(ack.exception())
+        part.lose(f"{what} was not acknowledged: {error}")
+        return False
+    part.seen(ack.result().offset)
+    return True
 
 
 def now_ms() -> int:

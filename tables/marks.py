@@ -94,6 +94,11 @@ class Marks:
         if mark is not None and mark.key == key:
             self.put(mark)
 
+    def records(self) -> dict[bytes, bytes]:
+        """All of them as they stand in the log, by key."""
+        marks: list[Mark] = [self.swept, *self.fired.values(), *self.since.values()]
+        return {mark.key: msgspec.json.encode(mark) for mark in marks}
+
     def get(self, key: bytes) -> Mark | None:
         """The mark of this key, as it stands."""
         if key == SWEPT_KEY:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from jobs.model import Job
-from tables.fold import Fence
+from tables.fold import Fence, Fold
 from tables.marks import Marks, Swept
 from tables.rows import Rows
 
@@ -18,6 +19,16 @@ logger = logging.getLogger(__name__)
 
 Ended = Sequence[tuple[int, int]]
 """(finished_at, offset) of final rows."""
+
+
+@dataclass(slots=True)
+class Unsaved:
+    """What is durable in the changelog and not yet in the cache: all rows (``whole``, where the
+    cache has none), then what changed, by offset (``None``: removed), and marks by key."""
+
+    whole: Mapping[int, bytes] | None = None
+    rows: dict[int, bytes | None] = field(default_factory=dict)
+    marks: dict[bytes, bytes] = field(default_factory=dict)
 
 
 class PartitionLost(Exception):
@@ -39,6 +50,10 @@ class Partition:
         self.marks = Marks()  # ours, also those that Kafka hasn't acknowledged yet
         self.ended: deque[tuple[int, int]] = deque()  # as ``Ended``
         self.cursor = 0  # the changelog's next place, as far as we have seen it
+        self.owned: tuple[int, int] | None = None  # place and time of our last ownership record
+        self.released = False  # whether that one says that we let go
+        self.owed: set[bytes] = set()  # keys whose last record is void, to be written again
+        self.unsaved: Unsaved | None = None  # for the cache, if there is one
         self.on_lost: Callable[[Partition, str], None] | None = None
         self.on_foreign: Callable[[Partition], None] | None = None
         self._heads: dict[int, Job | None] = {}
@@ -56,6 +71,18 @@ class Partition:
     def swept(self) -> Swept:
         """Up to where final rows have been removed."""
         return self.marks.swept
+
+    @property
+    def settled(self) -> bool:
+        """Whether what we hold is what the changelog says up to the cursor, for certain: nobody
+        changes the fence, nobody's records are in question, and none are left to be answered."""
+        return (
+            self.alive
+            and self._held_back is None
+            and not self._alone.locked()
+            and self.fence == self.confirmed
+            and not self.owed
+        )
 
     def head(self, offset: int) -> Job | None:
         """The job's newest row, durable or on its way; ``None`` if it has none."""
@@ -144,6 +171,13 @@ class Partition:
                 yield
             finally:
                 self._open.set()
+
+    def read(self, fold: Fold) -> None:
+        """The changelog has been read on, and we are its owner still."""
+        self.cursor = max(self.cursor, fold.next)
+        if fold.owned is not None:
+            self.owned, self.released = fold.owned, fold.released
+        self.trusted()
 
     def trusted(self) -> None:
         """What looked like another owner was none: show what was held back."""

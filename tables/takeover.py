@@ -18,6 +18,7 @@ too, which ends the ``released`` mark that the rebalance had set.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,9 +28,10 @@ from jobs.codec import decode_row, encode_row
 from jobs.model import Job
 from log.reader import LogReader
 from log.writer import Entry, LogWriter
+from tables.cache import Cache
 from tables.fold import OWNER_KEY, Fence, Fold, Ownership, row_offset
 from tables.marks import is_mark
-from tables.partition import Partition, PartitionLost
+from tables.partition import Partition, PartitionLost, Unsaved
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +59,18 @@ class Takeover:
     """Takes partitions over, and lets them go."""
 
     def __init__(
-        self, reader: LogReader, writer: LogWriter, changelog: str, identity: Identity
+        self,
+        reader: LogReader,
+        writer: LogWriter,
+        changelog: str,
+        identity: Identity,
+        cache: Cache,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._changelog = changelog
         self._me = identity
+        self._cache = cache
 
     async def take(self, numbers: Iterable[int], held: Mapping[int, Partition]) -> list[Taken]:
         """Take partitions over. Safe to cancel: nothing is served before it returns.
@@ -76,26 +84,34 @@ class Takeover:
             PartitionLost: another worker takes one of them at the same time.
         """
         taken = []
-        fresh = []
+        numbers = list(numbers)
         for n in numbers:
             part = held.get(n)
             if part is not None and part.alive and await self._still_ours(part):
                 taken.append(Taken(part, kept=True, orphaned=False))
-            else:
-                fresh.append(Fold(n))
-        await self._read_on(fresh)
+        kept = {t.partition.number for t in taken}
+        others = [n for n in numbers if n not in kept]
+        fresh = await self._cache.begin(others, self._reader, self._changelog)
+        cached = {fold.partition: len(fold.rows) for fold in fresh}
+        read = await self._read_on(fresh)
+        for n in cached if self._cache.on else ():
+            logger.info(
+                "partition %d: %d records read, %d rows from the cache", n, read[n], cached[n]
+            )
         orphaned = {fold.partition: self._died(fold) for fold in fresh}
         await self._own(fresh)
         for fold in fresh:
             part = _partition(fold)
             while fold.stale:
-                await self._rewrite(part, fold.stale)
+                part.owed = set(fold.stale)
+                await self._rewrite(part)
                 # Nobody may have slipped in meanwhile, and nothing void.
                 await self._read_on([fold])
                 if fold.fence != part.fence:
                     raise PartitionLost(f"partition {fold.partition} has another owner again")
-                part.cursor = fold.next
-                part.trusted()
+                part.read(fold)
+            if self._cache.on:
+                part.unsaved = _unsaved(fold)
             taken.append(Taken(part, kept=False, orphaned=orphaned[fold.partition]))
         return taken
 
@@ -109,7 +125,13 @@ class Takeover:
         alive = {part.number: part for part in parts if part.alive}
         entries = [self._ownership(n, part.fence, released=True) for n, part in alive.items()]
         for meta in await self._writer.write(self._changelog, entries, timeout_s):
-            alive[meta.partition].seen(meta.offset)
+            part = alive[meta.partition]
+            part.owned, part.released = (meta.offset, meta.timestamp), True
+            part.seen(meta.offset)
+
+    async def keep(self, parts: Iterable[Partition]) -> None:
+        """Write to the cache what it doesn't have yet."""
+        await self._cache.flush(parts)
 
     async def mend(self, part: Partition) -> int:
         """Look at records in our changelog that aren't ours, and answer void ones.
@@ -123,10 +145,9 @@ class Takeover:
             if fold.fence.instance != self._me.instance:
                 part.lose("another worker has taken it over")
                 return 0
-            part.cursor = max(part.cursor, fold.next)
-            part.trusted()
-            await self._rewrite(part, fold.stale)
-            return len(fold.stale)
+            part.read(fold)
+            part.owed |= fold.stale
+            return await self._rewrite(part)
 
     async def _still_ours(self, part: Partition) -> bool:
         """Whether nobody else owned a partition since we last saw its changelog; if so, it is
@@ -149,9 +170,9 @@ class Takeover:
             if fold.fence != part.fence or not part.alive:
                 part.lose("another worker owned it meanwhile")
                 return False
-            part.cursor = max(part.cursor, fold.next)
-            part.trusted()
-            await self._rewrite(part, fold.stale)
+            part.read(fold)
+            part.owed |= fold.stale
+            await self._rewrite(part)
             return True
 
     async def _own(self, folds: Sequence[Fold]) -> None:
@@ -171,7 +192,9 @@ class Takeover:
         when Kafka didn't answer, and live)."""
         return not fold.released and fold.fence.instance != self._me.instance
 
-    async def _read_on(self, folds: Sequence[Fold]) -> None:
+    async def _read_on(self, folds: Sequence[Fold]) -> Counter[int]:
+        """Read to the true end; how many records were read, by partition."""
+        read: Counter[int] = Counter()
         by_partition = {fold.partition: fold for fold in folds}
         starts = {fold.partition: fold.next for fold in folds}
         async for step in self._reader.scan(self._changelog, starts):
@@ -179,9 +202,13 @@ class Takeover:
                 fold = by_partition[n]
                 fold.apply_all(part.records)
                 fold.next = part.next
+                read[n] += len(part.records)
+        return read
 
-    async def _rewrite(self, part: Partition, keys: Iterable[bytes]) -> None:
-        """Write once more, behind void records, what stands under these keys."""
+    async def _rewrite(self, part: Partition) -> int:
+        """Write once more, behind void records, what stands under their keys; how many. Those
+        that Kafka doesn't take are owed still, and the next one who looks writes them."""
+        keys = sorted(part.owed)
         entries = [self._as_it_stands(part, key) for key in keys]
         if entries:
             logger.warning(
@@ -189,8 +216,14 @@ class Takeover:
                 part.number,
                 len(entries),
             )
-            for meta in await self._writer.write(self._changelog, entries):
+            for key, meta in zip(
+                keys, await self._writer.write(self._changelog, entries), strict=True
+            ):
+                if key == OWNER_KEY:
+                    part.owned, part.released = (meta.offset, meta.timestamp), False
                 part.seen(meta.offset)
+            part.owed.difference_update(keys)
+        return len(entries)
 
     def _as_it_stands(self, part: Partition, key: bytes) -> Entry:
         if key == OWNER_KEY:
@@ -211,9 +244,11 @@ class Takeover:
 def _partition(fold: Fold) -> Partition:
     part = Partition(fold.partition, fold.fence)
     part.cursor = fold.next
+    part.owned, part.released = fold.owned, fold.released
     part.marks = fold.marks
     rows: list[tuple[int, Job | bytes]] = []
     ended: list[tuple[int, int]] = []
+    unreadable: list[int] = []
     for offset, value in fold.rows.items():
         try:
             job = decode_row(value)  # all of them, so that none is found to be unreadable later
@@ -224,11 +259,29 @@ def _partition(fold: Fold) -> Partition:
                 offset,
                 exc,
             )
+            unreadable.append(offset)
             continue
         if job.status.final:
             rows.append((offset, value))
             ended.append((job.finished_at or 0, offset))
         else:
             rows.append((offset, job))
+    for offset in unreadable:
+        del fold.rows[offset]
     part.recovered(rows, ended)
     return part
+
+
+def _unsaved(fold: Fold) -> Unsaved:
+    """What the cache lacks: all, or what was new in the log."""
+    if fold.changed is None:
+        return Unsaved(fold.rows, marks=fold.marks.records())
+    unsaved = Unsaved()
+    marks = fold.marks.records()
+    for key in fold.changed:
+        offset = row_offset(key, fold.partition)
+        if offset is not None:
+            unsaved.rows[offset] = fold.rows.get(offset)
+        elif key in marks:
+            unsaved.marks[key] = marks[key]
+    return unsaved

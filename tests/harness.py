@@ -131,8 +131,16 @@ class Cluster:
             "JOBS_PARTITIONS": str(self.partitions),
             "JOBS_BACKOFF": "0",
             "PYTHONUNBUFFERED": "1",
+            **self._store(),
             **more,
         }
+
+    def _store(self) -> dict[str, str]:
+        """TEST_STORE=rocksdb runs any test with a store on disk."""
+        store = os.environ.get("TEST_STORE")
+        if not store:
+            return {}
+        return {"JOBS_STORE": store, "JOBS_STORE_DIR": str(self.folder / "state")}
 
     def worker(
         self, *, ready: bool = True, kind: type[WorkerProcess] | None = None, **settings: str
@@ -267,7 +275,7 @@ class WorkerProcess:
 
     def __init__(self, cluster: Cluster, settings: dict[str, str]) -> None:
         self.settings = settings
-        self.port = free_port()
+        self.port = int(settings.pop("JOBS_PORT", 0)) or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = cluster.folder / f"worker-{len(cluster.workers)}-{self.port}.log"
         with self.log.open("wb") as out:

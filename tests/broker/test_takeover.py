@@ -18,7 +18,9 @@ from jobs.codec import decode_row, encode_row
 from jobs.model import Job, Status
 from log.reader import LogReader
 from log.writer import Entry, LogWriter, NotWritten
+from tables.cache import Cache
 from tables.fold import Fold
+from tables.jobs import now_ms
 from tables.partition import Partition, PartitionLost
 from tables.takeover import Identity, Takeover
 
@@ -46,7 +48,7 @@ class Worker:
 
     def __init__(self, name: str, topic: str, reader: LogReader, writer: Failing) -> None:
         self.topic, self.reader, self.writer = topic, reader, writer
-        self.takeover = Takeover(reader, writer, topic, Identity(name, name))
+        self.takeover = Takeover(reader, writer, topic, Identity(name, name), Cache(None, now_ms))
         self.held: dict[int, Partition] = {}
 
     async def take(self) -> tuple[Partition, bool, bool]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,8 @@ def test_the_defaults() -> None:
         "max_result_bytes": 250_000,
         "session_s": None,
         "write_timeout_s": 30.0,
+        "store": "memory",
+        "store_dir": "jobs-state",
         "audit_s": 2.0,
     }
 
@@ -145,6 +148,8 @@ WRONG = [
     ("JOBS_MAX_RESULT", "100000001", WHOLE),
     ("JOBS_SESSION_TIMEOUT", "999ms", f"{DURATION} 1s to 1800s"),
     ("JOBS_WRITE_TIMEOUT", "0", f"{DURATION} 1s to 600s"),
+    ("JOBS_STORE", "disk", "must be memory or rocksdb"),
+    ("JOBS_STORE_DIR", "a\0b", "must be the path of a folder"),
     ("JOBS_AUDIT", "99ms", f"{DURATION} 0.1s"),
 ]  # fmt: skip
 
@@ -227,3 +232,9 @@ def test_wrong_settings_end_the_program_in_plain_lines(capsys: pytest.CaptureFix
     assert err.startswith("error: KAFKA=':': ")
     assert len(err.splitlines()) == 2
     assert load_or_exit({}) == load({})
+
+
+def test_a_worker_has_a_folder_of_its_own_if_it_keeps_rows() -> None:
+    assert load({}).store_folder is None
+    mine = {"JOBS_STORE": "rocksdb", "JOBS_APP_ID": "mail", "JOBS_PORT": "81"}
+    assert load(mine).store_folder == Path("jobs-state/mail-81")
