@@ -142,6 +142,12 @@ class Cluster:
             return {}
         return {"JOBS_STORE": store, "JOBS_STORE_DIR": str(self.folder / "state")}
 
+    def next_port(self) -> int:
+        """A free port; with a store that of a worker that has ended, so that its copy is found."""
+        taken = {each.port for each in self.workers if each.process.poll() is None}
+        ended = [each.port for each in self.workers if each.port not in taken]
+        return ended[-1] if ended and self._store() else free_port()
+
     def worker(
         self, *, ready: bool = True, kind: type[WorkerProcess] | None = None, **settings: str
     ) -> WorkerProcess:
@@ -275,7 +281,7 @@ class WorkerProcess:
 
     def __init__(self, cluster: Cluster, settings: dict[str, str]) -> None:
         self.settings = settings
-        self.port = int(settings.pop("JOBS_PORT", 0)) or free_port()
+        self.port = int(settings.pop("JOBS_PORT", 0)) or cluster.next_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = cluster.folder / f"worker-{len(cluster.workers)}-{self.port}.log"
         with self.log.open("wb") as out:
