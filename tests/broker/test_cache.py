@@ -188,6 +188,7 @@ async def test_whatever_was_written_meanwhile_the_copy_and_the_log_agree(
         await same_as_the_log(log, owner)
     await owner.cache.close()
     assert loaded > 0, "the copy was never used"
+    assert "are missing" not in caplog.text, "the copy was wrong, and was found out"
 
 
 async def test_only_the_tail_is_read(
