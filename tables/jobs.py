@@ -185,11 +185,14 @@ class JobTable(Table[str, Job]):
         acks: list[asyncio.Future[Any]] = []
 
         async def note(mark: Mark) -> None:
+            # All that is before it, then the mark, then what is behind it, each acknowledged
+            # first: a batch may be lost and the next one written, so to be sent is no order.
+            await _settled(part, acks)
             part.marks.put(mark)
             value = msgspec.json.encode(mark)
             ack = await self._writer.send(topic, Entry(part.number, mark.key, value, headers))
             ack.add_done_callback(partial(self._mark_acknowledged, part, mark.key, value))
-            acks.append(ack)
+            await _settled(part, [ack])
 
         if mark is not None:
             await note(mark)
@@ -207,9 +210,7 @@ class JobTable(Table[str, Job]):
             # between the acknowledgement and its next step.
             ack.add_done_callback(partial(self._row_acknowledged, part, offset, job, value))
             acks.append(ack)
-        # `wait` leaves the futures alone when it is cancelled; `gather` wouldn't.
-        if acks:
-            await asyncio.wait(acks)
+        await _settled(part, acks)
 
     def _row_acknowledged(
         self,
@@ -229,6 +230,18 @@ class JobTable(Table[str, Job]):
     ) -> None:
         if _acknowledged(part, f"the mark {key.decode()}", ack) and part.unsaved is not None:
             part.unsaved.marks[key] = value
+
+
+async def _settled(part: Partition, acks: Sequence[asyncio.Future[Any]]) -> None:
+    """Wait for acknowledgements.
+
+    Raises:
+        PartitionLost: one failed.
+    """
+    # `wait` leaves the futures alone when it is cancelled; `gather` wouldn't.
+    if acks:
+        await asyncio.wait(acks)
+    part.check()
 
 
 def _acknowledged(part: Partition, what: str, ack: asyncio.Future[Any]) -> bool:

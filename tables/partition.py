@@ -76,13 +76,7 @@ class Partition:
     def settled(self) -> bool:
         """Whether what we hold is what the changelog says up to the cursor, for certain: nobody
         changes the fence, nobody's records are in question, and none are left to be answered."""
-        return (
-            self.alive
-            and self._held_back is None
-            and not self._alone.locked()
-            and self.fence == self.confirmed
-            and not self.owed
-        )
+        return self.alive and self._held_back is None and not self._alone.locked() and not self.owed
 
     def head(self, offset: int) -> Job | None:
         """The job's newest row, durable or on its way; ``None`` if it has none."""

@@ -22,7 +22,8 @@ from jobs.resources import Resources
 from jobs.retry import RetryPolicy
 from log.reader import Record
 from log.writer import LogWriter
-from tables.jobs import JobTable
+from tables.cache import Cache
+from tables.jobs import JobTable, now_ms
 from tables.partition import Partition
 from tables.takeover import Identity, Takeover
 from tests.model.kafka import Connection, Consumer, Kafka, P, Reader
@@ -120,7 +121,9 @@ class Worker:
         reruns = Feed(RETRY, reader, table.served, retries.handle, self._position)
         stops = Feed(CANCEL, reader, table.served, cancels.handle, self._position)
         self.feeds = [jobs, reruns, stops]
-        takeover = Takeover(reader, writer, CHANGELOG, Identity(self.name, self.name))
+        takeover = Takeover(
+            reader, writer, CHANGELOG, Identity(self.name, self.name), Cache(None, now_ms)
+        )
         self.resume = Resume(
             cast(JobsApp, app), table, takeover, self.runner, dead, reader, self.feeds, CHANGELOG
         )

@@ -96,7 +96,7 @@ async def test_what_was_recovered_is_written_whole_and_then_what_changed(
     assert kept.rows == len(rows) == len(part.rows)
 
 
-@pytest.mark.parametrize("doubt", ["held back", "alone", "lost", "fence", "owed"])
+@pytest.mark.parametrize("doubt", ["held back", "alone", "lost", "owed"])
 async def test_a_partition_in_doubt_is_left_out_until_it_isnt(
     cache: Cache, part: Partition, doubt: str
 ) -> None:
@@ -106,8 +106,6 @@ async def test_a_partition_in_doubt_is_left_out_until_it_isnt(
             part.seen(20)
         case "lost":
             part.lose("")
-        case "fence":
-            part.fence = Fence(2, "aaaa")
         case "owed":
             part.owed = {b"3-5"}
     if doubt == "alone":
@@ -117,7 +115,7 @@ async def test_a_partition_in_doubt_is_left_out_until_it_isnt(
         await cache.flush([part])
     assert await stored(cache) == (None, {})
     part.trusted()
-    part.alive, part.fence, part.owed = True, part.confirmed, set()
+    part.alive, part.owed = True, set()
     await cache.flush([part])
     assert (await stored(cache))[1] == {5: ROW}, "and nothing was forgotten"
 
