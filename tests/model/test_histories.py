@@ -76,3 +76,21 @@ def test_what_lands_while_void_rows_are_answered_is_answered_too(world: World) -
     world.run_all()
     assert world.rules.unanswered == set()
     world.settle()
+
+
+def test_a_mark_is_there_before_what_it_stands_for(world: World) -> None:
+    """The batch with the sweep's mark is lost, and those behind it aren't: without the mark no
+    row may be removed."""
+    one, _ = world.workers
+    for _ in range(6):  # more than a batch holds
+        world.submit(b"{")
+    world.run_all()
+    assert len(world.rules.rows) == 6
+    one.loop.spawn(one.sweeper.sweep())
+    step_until(world, one, one.connection.in_flight)
+    (batch,) = one.connection.in_flight()
+    one.connection.done(batch)
+    batch.fail()
+    world.run_all()
+    assert not world.rules.swept, "a row is gone, and no mark says so"
+    world.settle()
