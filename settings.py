@@ -126,7 +126,7 @@ class Settings:
     replication: int = _row(
         "JOBS_REPLICATION",
         "1",
-        "of topics that don't exist yet; 3 where jobs matter and there are three brokers",
+        "of topics that don't exist yet; with 3, two brokers acknowledge each record",
         _whole(1, 1_000),
     )
     port: int = _row("JOBS_PORT", "8080", "HTTP port (flag `-p`)", _PORT)
@@ -202,7 +202,8 @@ class Settings:
     session_s: float | None = _row(
         "JOBS_SESSION_TIMEOUT",
         "",
-        "after which a silent worker is taken for dead; 10s if empty, 4s on the embedded broker",
+        "after which a silent worker is taken for dead, within the broker's limits (6s to 30m on "
+        "Apache Kafka); 10s if empty, 4s on the embedded broker",
         _optional(_seconds(1, 1_800)),
     )
     write_timeout_s: float = _row(

@@ -19,7 +19,7 @@ from agents.schedules import Scheduler
 from agents.sweep import Sweeper
 from jobs.resources import HOOKS, Resources
 from log.reader import LogReader
-from log.topics import BrokerError, TopicNames, TopicPlan, TopicsError, prepare
+from log.topics import BrokerError, Cluster, TopicNames, TopicPlan, TopicsError, prepare
 from settings import Settings
 from tables.cache import Cache
 from tables.jobs import JobTable
@@ -110,6 +110,8 @@ class Lifecycle:
                     raise StartError(f"{exc}. Is KAFKA (flag -kh) right?") from None
                 print(f"waiting for Kafka at {s.kafka} ({exc})", file=sys.stderr, flush=True)
                 await asyncio.sleep(1.0)
+        for warning in cluster.warnings:
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
         self.partitions = cluster.partitions
         self._cache.max_age_ms = cluster.tombstones_ms // 2  # the other half is for slow clocks
         try:
@@ -117,6 +119,7 @@ class Lifecycle:
         except (StoreMissing, StoreLocked) as exc:
             raise StartError(str(exc)) from None
         session_s = s.session_s or (_EMBEDDED_SESSION_S if cluster.embedded else _SESSION_S)
+        _check_session(session_s, cluster)
         conf = self._app.conf
         conf.topic_partitions = cluster.partitions
         conf.broker_session_timeout = session_s
@@ -126,6 +129,11 @@ class Lifecycle:
             # of it; it is answered when asked again. Faust waits 90 s before that.
             conf.broker_request_timeout = 3 * session_s
         conf.broker_rebalance_timeout = session_s if cluster.embedded else 3 * session_s
+        if not cluster.embedded:
+            # A join is answered when all members have joined; Faust's 90 s may be too few.
+            conf.broker_request_timeout = max(
+                conf.broker_request_timeout, conf.broker_rebalance_timeout + session_s
+            )
         await self._open_resources()
         # Faust's own tasks begin after the first assignment, which is what this waits for.
         self._watch = asyncio.create_task(every(WATCH_S, self._membership.look))
@@ -184,6 +192,17 @@ class Lifecycle:
         await self._close_resources()
         for reader in self._readers:
             await reader.close()
+
+
+def _check_session(session_s: float, cluster: Cluster) -> None:
+    """Else the group would refuse every join, and the worker wait for ever."""
+    if cluster.session_ms is not None:
+        least_s, most_s = (limit / 1000 for limit in cluster.session_ms)
+        if not least_s <= session_s <= most_s:
+            raise StartError(
+                f"JOBS_SESSION_TIMEOUT={session_s:g}s: the broker takes {least_s:g}s to "
+                f"{most_s:g}s (its group.min.session.timeout.ms and group.max.session.timeout.ms)"
+            )
 
 
 def _forever(interval_s: float, step: Any) -> Any:

@@ -138,18 +138,30 @@ class LogReader:
         found: list[Record] = []
         place = start
         while place < stop:
-            part = (await self.fetch(topic, {partition: place}, limit=stop - place))[partition]
+            part = await self._at(topic, partition, place, stop - place)
             found.extend(r for r in part.records if r.offset < stop)
-            if part.next >= part.end or part.next <= place:
+            if part.next <= place:
                 break
             place = part.next
         return found
 
     async def record(self, topic: str, partition: int, offset: int) -> Record | None:
         """The record at one place, or ``None`` where there is none (any more, or yet)."""
-        part = (await self.fetch(topic, {partition: offset}, limit=1))[partition]
+        part = await self._at(topic, partition, offset, 1)
         first = part.records[0] if part.records else None
         return first if first is not None and first.offset == offset else None
+
+    async def _at(self, topic: str, partition: int, place: int, limit: int) -> Slice:
+        """A slice of a place where there should be records.
+
+        If the log seems to end before it, that is asked again: the fetch answers of a leader
+        that was just elected have a high watermark that lags; ListOffsets waits for the right
+        one.
+        """
+        part = (await self.fetch(topic, {partition: place}, limit=limit))[partition]
+        if part.end <= place < await self.end(topic, partition):
+            part = (await self.fetch(topic, {partition: place}, limit=limit))[partition]
+        return part
 
     async def _fetch_once(
         self, topic: str, starts: Mapping[int, int], *, limit: int | None

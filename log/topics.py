@@ -52,11 +52,15 @@ class TopicNames:
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """What was found on start: partitions of every topic, whether the broker is the embedded
-    one, which wants other timings, and how long the changelog keeps tombstones at least."""
+    one, which wants other timings, how long the changelog keeps tombstones at least, and what
+    should be told but stops nothing. ``session_ms``: the session timeouts that the broker takes,
+    from and to, if it says so."""
 
     partitions: int
     embedded: bool
     tombstones_ms: int
+    warnings: tuple[str, ...] = ()
+    session_ms: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,16 @@ async def prepare(bootstrap: str, names: TopicNames, plan: TopicPlan) -> Cluster
         partitions = _agreed(names, existing) or plan.partitions
         await _create(admin, names, plan, partitions, [n for n in names.all() if n not in existing])
         await _appear(admin, names, partitions)
-        config = await _changelog_config(admin, names)
-        _check_changelog(config, names, plan)
+        configs = await _configs(admin, names)
+        changelog = configs[names.changelog]
+        _check_changelog(names, plan, changelog)
+        embedded = about.get("cluster_id") == EMBEDDED_CLUSTER_ID
         return Cluster(
             partitions,
-            about.get("cluster_id") == EMBEDDED_CLUSTER_ID,
-            int(config.get("delete.retention.ms") or _TOMBSTONES_MS),
+            embedded,
+            int(changelog.get("delete.retention.ms") or _TOMBSTONES_MS),
+            await _few_copies(admin, names, configs),
+            None if embedded else await _session_limits(admin, about),
         )
     finally:
         await admin.close()
@@ -154,7 +162,8 @@ async def _create(
                 name,
                 partitions,
                 plan.replication,
-                topic_configs=configs.get(name, {"cleanup.policy": "delete"}),
+                topic_configs=configs.get(name, {"cleanup.policy": "delete"})
+                | _copies(plan.replication),
             )
             for name in missing
         ]
@@ -186,19 +195,62 @@ async def _appear(admin: AIOKafkaAdminClient, names: TopicNames, partitions: int
         await asyncio.sleep(0.1)
 
 
-async def _changelog_config(admin: AIOKafkaAdminClient, names: TopicNames) -> dict[str, Any]:
-    answers = await admin.describe_configs(
-        [ConfigResource(ConfigResourceType.TOPIC, names.changelog)]
+def _copies(replication: int) -> dict[str, str]:
+    """What keeps acknowledged records when a broker dies.
+
+    With three copies two must have a record before it is acknowledged: one broker may be away,
+    and the next one to die takes nothing along. Of two copies both would have to, and then no
+    broker might be away; of one there is nothing to say.
+    """
+    if replication < 2:
+        return {}
+    safe = {"unclean.leader.election.enable": "false"}  # else a copy that lacks records may lead
+    return safe if replication < 3 else {"min.insync.replicas": "2", **safe}
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: TopicNames) -> dict[str, dict[str, Any]]:
+    """The configuration of each topic, as far as the broker tells it."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in names.all()}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names.all()]
+    for answer in await admin.describe_configs(resources):
+        for resource in answer.resources:
+            found[resource[3]] = {entry[0]: entry[1] for entry in resource[4]}
+    return found
+
+
+async def _few_copies(
+    admin: AIOKafkaAdminClient, names: TopicNames, configs: dict[str, dict[str, Any]]
+) -> tuple[str, ...]:
+    """A line for each topic that has copies enough and doesn't wait for a second one."""
+    return tuple(
+        f"topic {topic['topic']} has min.insync.replicas=1: what only one broker has is "
+        "acknowledged, and lost with it. Set it to 2 (kafka-configs --alter --topic "
+        f"{topic['topic']} --add-config min.insync.replicas=2)"
+        for topic in await admin.describe_topics(list(names.all()))
+        if all(len(p["replicas"]) >= 3 for p in topic["partitions"])
+        and configs[topic["topic"]].get("min.insync.replicas") == "1"
     )
-    return {
-        entry[0]: entry[1]
-        for answer in answers
-        for resource in answer.resources
-        for entry in resource[4]
-    }
 
 
-def _check_changelog(config: dict[str, Any], names: TopicNames, plan: TopicPlan) -> None:
+async def _session_limits(
+    admin: AIOKafkaAdminClient, about: dict[str, Any]
+) -> tuple[int, int] | None:
+    """Ask one broker; all of a cluster should have the same. ``None``: it doesn't say, or it
+    is not for us to know."""
+    node = str(about["brokers"][0]["node_id"])
+    try:
+        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.BROKER, node)])
+    except KafkaError:
+        return None
+    told = {entry[0]: entry[1] for a in answers for r in a.resources for entry in r[4]}
+    try:
+        least, most = (int(told[f"group.{end}.session.timeout.ms"]) for end in ("min", "max"))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return least, most
+
+
+def _check_changelog(names: TopicNames, plan: TopicPlan, config: dict[str, Any]) -> None:
     if "compact" not in config.get("cleanup.policy", "compact"):
         raise TopicsError(
             f"topic {names.changelog} has cleanup.policy={config['cleanup.policy']}: jobs would be "

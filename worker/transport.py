@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import CommitFailedError, IllegalStateError
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+
+from worker.coordination import attend
 
 if TYPE_CHECKING:  # the app makes this transport
     from worker.app import JobsApp
@@ -31,21 +33,14 @@ class JobsConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Start the consumer, then note the time of each heartbeat that the broker took."""
+        """Start the consumer, and look after its part in the group."""
         await super().on_start()
         coordinator = self._ensure_consumer()._coordinator
-        heartbeat = getattr(coordinator, "_do_heartbeat", None)
-        if heartbeat is None:  # a consumer in no group
-            return
+        if hasattr(coordinator, "_do_heartbeat"):  # else a consumer in no group
+            attend(coordinator, self.app.conf.broker_session_timeout, self._heartbeat_at)
 
-        async def noted() -> Any:
-            asked_at = time.monotonic()
-            success = await heartbeat()
-            if success:
-                self.consumer.heartbeat_at = asked_at
-            return success
-
-        coordinator._do_heartbeat = noted
+    def _heartbeat_at(self, at: float) -> None:
+        self.consumer.heartbeat_at = at
 
     async def on_thread_stop(self) -> None:
         """Leave the group, or let the broker notice that we are gone."""
@@ -84,6 +79,27 @@ class JobsConsumerThread(driver.AIOKafkaConsumerThread):
 
         return await self.call_thread(ask)  # type: ignore[no-any-return] # mode: Any
 
+    async def commit_places(self, places: Mapping[TP, int]) -> bool:
+        """Commit what of this is assigned to us; false if the group rebalances.
+
+        Faust's own ``commit`` ends the worker at any error.
+
+        Raises:
+            KafkaError: the broker refuses it.
+        """
+        consumer = self._ensure_consumer()
+
+        async def commit() -> bool:
+            ours = consumer.assignment()
+            offsets = {driver.ensure_aiokafka_TP(tp): place for tp, place in places.items()}
+            try:
+                await consumer.commit({tp: (n, "") for tp, n in offsets.items() if tp in ours})
+            except (CommitFailedError, IllegalStateError):
+                return False
+            return True
+
+        return await self.call_thread(commit)  # type: ignore[no-any-return] # mode: Any
+
 
 class JobsConsumer(driver.Consumer):
     """Commits places that we name, instead of those that Faust works out from acknowledgements.
@@ -117,8 +133,12 @@ class JobsConsumer(driver.Consumer):
         await self._thread.rejoin()
 
     async def commit_places(self, places: Mapping[TP, int]) -> bool:
-        """Commit for each partition the next place to read. False: the group rebalances."""
-        return await self._commit(places)
+        """Commit for each partition the next place to read. False: the group rebalances.
+
+        Raises:
+            KafkaError: the broker refuses it.
+        """
+        return await self._thread.commit_places(places)
 
 
 class JobsTransport(driver.Transport):

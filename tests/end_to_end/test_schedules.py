@@ -107,11 +107,11 @@ def test_one_run_sent_twice_is_one_job_also_after_a_kill(cluster: Cluster) -> No
         (id,) = cluster.produce([b'{"handler": "echo"}'], partition=1, headers=headers)
         return id
 
+    worker = cluster.worker()
     first = send(at)
     again = send(at)
     earlier = send(at - 1)
     other = send(at, b"another")
-    worker = cluster.worker()
     states = cluster.all_final([first, again, earlier, other])
     assert [states[i]["status"] for i in (first, again, earlier, other)] == [
         "done",

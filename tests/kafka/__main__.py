@@ -1,4 +1,4 @@
-"""`python -m tests.kafka [--data FOLDER] COMMAND…`: the command beside an Apache Kafka.
+"""`python -m tests.kafka [--data FOLDER | --brokers N] COMMAND…`: the command beside Apache Kafka.
 
 The command finds the broker's address in KAFKA. The exit code is the command's own.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from devbroker.guard import die_with_parent
+from tests.kafka.cluster import ApacheKafkaCluster
 from tests.kafka.server import ApacheKafka, ApacheKafkaError
 
 USUAL_PORT = 9092
@@ -23,6 +24,11 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
     try:
+        if options.brokers > 1:
+            with ApacheKafkaCluster(options.brokers) as cluster:
+                print(f"Apache Kafka: {cluster.address}; what it holds is gone when it stops.")
+                sys.stdout.flush()
+                return run(options.command, cluster.address)
         # A folder that lasts is a developer's broker: at the usual port, if nobody has it.
         with ApacheKafka(options.data, port=USUAL_PORT if options.data else 0) as kafka:
             where = f"is kept in {options.data}" if options.data else "is gone when it stops"
@@ -63,7 +69,9 @@ def _end_with_parent() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.kafka", description=__doc__)
-    parser.add_argument("--data", type=Path, help="a folder that keeps what the broker holds")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--data", type=Path, help="a folder that keeps what the broker holds")
+    what.add_argument("--brokers", type=int, default=1, help="so many, as one cluster")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command and its arguments")
     return parser
 

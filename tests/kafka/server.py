@@ -1,4 +1,4 @@
-"""One Apache Kafka on this machine: KRaft, broker and controller in one process."""
+"""One node of Apache Kafka on this machine: KRaft, broker and controller in one process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,7 +30,6 @@ TRIES = 3  # a port that was free may be taken by the time the JVM is up
 LOG_TAIL_BYTES = 4000
 READY_LINE = "Kafka Server started"
 TAKEN_LINES = ("Address already in use", "BindException")
-HEAP = "-Xmx512m"
 # The quick compiler only: what lives for minutes spends more on optimizing than it gets back.
 QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 INSTEAD = "KAFKA=host:port uses a broker that is running already."
@@ -54,6 +55,25 @@ class PortTaken(ApacheKafkaError):
     pass
 
 
+@dataclass(frozen=True)
+class Node:
+    """A node's place in a cluster of several. ``controllers``: everybody's port, by node."""
+
+    id: int
+    cluster_id: str
+    controllers: dict[int, int]
+
+    def properties(self) -> dict[str, str]:
+        """What it says of itself and the others."""
+        voters = (f"{n}@{ports.LOOPBACK}:{port}" for n, port in self.controllers.items())
+        return {"node.id": str(self.id), "controller.quorum.voters": ",".join(voters)}
+
+
+def new_cluster_id() -> str:
+    """A random one, in Kafka's own form."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+
+
 class ApacheKafka:
     """``with ApacheKafka() as kafka: … kafka.address …``
 
@@ -61,18 +81,29 @@ class ApacheKafka:
     broker. Without a folder the data are in a temporary one, which ``close`` removes.
     """
 
-    def __init__(self, folder: Path | None = None, *, port: int = 0, **overrides: str) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        port: int = 0,
+        node: Node | None = None,
+        heap: str = "512m",
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
         """
         Args:
             folder: keeps data and log.
             port: taken if it is free, else any.
-            overrides: lines of server.properties, with ``_`` for ``.`` in their names.
+            node: its place in a cluster; alone unless given.
+            properties: lines of server.properties, in place of the usual ones.
         """
         self._temporary = folder is None
         self.folder = (folder or Path(tempfile.mkdtemp(prefix="apache-kafka-"))).absolute()
         self.port = 0  # none yet
         self._wanted_port = port
-        self._overrides = {name.replace("_", "."): value for name, value in overrides.items()}
+        self._node = node
+        self._heap = f"-Xmx{heap}"
+        self.properties = dict(properties or {})  # from the next start on
         self._process: subprocess.Popen[bytes] | None = None
         self._log_from = 0
 
@@ -106,13 +137,19 @@ class ApacheKafka:
                 wanted, self._wanted_port = self._wanted_port, 0
                 self.port = wanted if wanted and ports.is_free(wanted) else ports.find_free()
             try:
-                self._start(java, libraries)
+                self._launch(java, libraries)
+                self.wait_until_ready()
                 return self
             except PortTaken:
                 if again or attempt == TRIES:  # clients know the old port
                     raise
                 self.port = 0
         raise AssertionError("not reached")
+
+    def launch(self, port: int) -> None:
+        """Start it on this port and don't wait: a node of several isn't ready alone."""
+        self.port = port
+        self._launch(find_java(), jars())
 
     def stop(self) -> None:
         """SIGTERM: it writes everything down and says goodbye to its clients."""
@@ -132,11 +169,7 @@ class ApacheKafka:
 
     def log_tail(self) -> str:
         """The last of what it said since the last start."""
-        try:
-            said = self._log.read_bytes()[self._log_from :]
-        except FileNotFoundError:
-            return ""
-        return said[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
+        return self._said()[-LOG_TAIL_BYTES:].strip()
 
     def __enter__(self) -> Self:
         try:
@@ -153,24 +186,31 @@ class ApacheKafka:
     ) -> None:
         self.close()
 
+    def _said(self) -> str:
+        # All of it: a node that looks for its peers says more than a tail before it is started.
+        try:
+            return self._log.read_bytes()[self._log_from :].decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
     @property
     def _log(self) -> Path:
         return self.folder / "server.log"
 
-    def _start(self, java: str, libraries: Path) -> None:
+    def _launch(self, java: str, libraries: Path) -> None:
         logs, config = self.folder / "logs", self.folder / "server.properties"
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "log4j2.properties").write_text(LOGGING)
-        config.write_text(self._properties(logs))
+        config.write_text(self._lines(logs))
         command = [
             java,
-            HEAP,
+            self._heap,
             *QUICK,
             f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
             *("-cp", f"{libraries}/*"),
         ]
         if not (logs / "meta.properties").exists():
-            _format(command, config)
+            _format(command, config, self._node)
         with self._log.open("ab") as out:
             self._log_from = out.tell()
             self._process = subprocess.Popen(
@@ -182,18 +222,18 @@ class ApacheKafka:
                 start_new_session=True,  # a Ctrl-C is for the tests; they end it afterwards
                 preexec_fn=die_with_parent,
             )
-        try:
-            self._wait_until_ready()
-        except BaseException:
-            self.kill()
-            raise
 
-    def _properties(self, logs: Path) -> str:
-        controller = ports.find_free()
+    def _lines(self, logs: Path) -> str:
+        node = self._node
+        if node is None:
+            controller = ports.find_free()
+            alone = f"{ports.LOOPBACK}:{controller}"
+            place = {"node.id": "1", "controller.quorum.bootstrap.servers": alone}
+        else:
+            controller, place = node.controllers[node.id], node.properties()
         lines = {
             "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.bootstrap.servers": f"{ports.LOOPBACK}:{controller}",
+            **place,
             "controller.listener.names": "CONTROLLER",
             "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{ports.LOOPBACK}:{controller}",
             "log.dirs": str(logs),
@@ -210,20 +250,24 @@ class ApacheKafka:
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
             "log.cleaner.dedupe.buffer.size": str(16 << 20),  # of the small heap; the default: 128
-            **self._overrides,
+            **self.properties,
         }
         return "".join(f"{name}={value}\n" for name, value in lines.items())
 
-    def _wait_until_ready(self) -> None:
-        """Until it says that it is started, and answers."""
-        give_up_at = time.monotonic() + READY_WITHIN_S
-        while time.monotonic() < give_up_at:
-            if not self.alive:
-                raise self._failure("has ended at once")
-            if READY_LINE in self.log_tail() and self._answers():
-                return
-            time.sleep(ASK_EVERY_S)
-        raise self._failure(f"isn't ready after {READY_WITHIN_S:.0f} s")
+    def wait_until_ready(self) -> None:
+        """Until it says that it is started, and answers; one that doesn't is killed."""
+        try:
+            give_up_at = time.monotonic() + READY_WITHIN_S
+            while time.monotonic() < give_up_at:
+                if not self.alive:
+                    raise self._failure("has ended at once")
+                if READY_LINE in self._said() and self._answers():
+                    return
+                time.sleep(ASK_EVERY_S)
+            raise self._failure(f"isn't ready after {READY_WITHIN_S:.0f} s")
+        except BaseException:
+            self.kill()
+            raise
 
     def _answers(self) -> bool:
         try:
@@ -311,14 +355,15 @@ def _copy_jars(maven: str, folder: Path) -> None:
         )
 
 
-def _format(java: list[str], config: Path) -> None:
-    """Gives the empty folder a cluster's id, with this node as its only controller."""
-    id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+def _format(java: list[str], config: Path, node: Node | None) -> None:
+    """Gives the empty folder its cluster's id; a node alone is the only controller."""
+    id = new_cluster_id() if node is None else node.cluster_id
+    alone = ("--standalone",) if node is None else ()
     ended = subprocess.run(
         [
-            *(*java, "kafka.tools.StorageTool", "format"),
+            *(*java, "kafka.tools.StorageTool", "format", *alone),
             # '=', as an id may begin with '-'.
-            *("--standalone", f"--cluster-id={id}", "--config", str(config)),
+            *(f"--cluster-id={id}", "--config", str(config)),
         ],
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,20 +19,6 @@ from tests.harness import ROOT, until
 from tests.kafka import ApacheKafka, ApacheKafkaError, server
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def kafka_of_its_own() -> Iterator[ApacheKafka]:
-    """Missing Java or Maven: skipped on a laptop, failed in CI."""
-    try:
-        server.find_java()
-        server.jars()
-    except ApacheKafkaError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
-    with ApacheKafka() as kafka:
-        yield kafka
 
 
 def make_topic(kafka: ApacheKafka, name: str) -> None:

@@ -1,0 +1,138 @@
+"""Three brokers that are one cluster: what is acknowledged outlives any one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from log.topics import TopicNames, TopicPlan, prepare
+from tests.harness import ROOT, until
+from tests.kafka import ApacheKafkaCluster
+
+# One cluster at a time: three JVMs are enough for two cores.
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("three-brokers"),
+]
+NODES = {1, 2, 3}
+
+
+def in_sync(three: ApacheKafkaCluster, topic: str) -> bool:
+    return all(nodes == NODES for nodes in three.in_sync(topic))
+
+
+def values(three: ApacheKafkaCluster, topic: str) -> set[bytes]:
+    """All values of a topic with one partition."""
+    settings = {"bootstrap.servers": three.address, "group.id": "none", "enable.auto.commit": False}
+    consumer = Consumer({**settings, "auto.offset.reset": "earliest"})
+    partition = TopicPartition(topic, 0, 0)
+
+    def end() -> int | None:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=5)[1]
+        except KafkaException:  # a new leader doesn't know at once how far its copies are
+            return None
+
+    try:
+        consumer.assign([partition])
+        wanted = until(end, 30, "the new leader knows its end")
+        found: list[Message] = []
+        while len(found) < wanted:
+            found.extend(m for m in consumer.consume(wanted - len(found), 20) if m.error() is None)
+        return {bytes(m.value() or b"") for m in found}
+    finally:
+        consumer.close()
+
+
+def test_acknowledged_records_outlive_their_leader_which_comes_back(
+    three: ApacheKafkaCluster,
+) -> None:
+    admin = AdminClient({"bootstrap.servers": three.address})
+    admin.create_topics([NewTopic("t", 1, 3)])["t"].result(20)
+    until(lambda: in_sync(three, "t"), 30, "all copies are in sync")
+    acknowledged: set[bytes] = set()
+
+    def report(error: Any, message: Message) -> None:
+        if error is None:
+            acknowledged.add(bytes(message.value() or b""))
+
+    producer = Producer(
+        {"bootstrap.servers": three.address, "acks": "all", "enable.idempotence": True}
+    )
+    (leader,) = three.leaders("t")
+    for i in range(3000):
+        producer.produce("t", b"%d" % i, on_delivery=report)
+        producer.poll(0)
+        if len(acknowledged) > 500 and three.brokers[leader].alive:
+            three.brokers[leader].kill()  # some records are on their way
+    assert producer.flush(60) == 0
+    if three.brokers[leader].alive:  # all of them were quicker than their reports
+        three.brokers[leader].kill()
+    assert acknowledged
+    (other,) = until(
+        lambda: three.leaders("t") if three.leaders("t")[0] not in (-1, leader) else None,
+        30,
+        "another leader",
+    )
+    assert other in NODES - {leader}
+    assert acknowledged <= values(three, "t")
+
+    three.brokers[leader].start()
+    until(lambda: in_sync(three, "t"), 60, "the one that came back has all records")
+    three.brokers[other].kill()  # what it has fetched meanwhile is now needed
+    until(lambda: three.leaders("t")[0] not in (-1, other), 30, "a third leader")
+    assert acknowledged <= values(three, "t")
+
+
+def test_topics_with_three_copies_are_acknowledged_by_two(three: ApacheKafkaCluster) -> None:
+    names = TopicNames.of("jobs", "app", "jobs")
+    cluster = asyncio.run(prepare(three.address, names, TopicPlan(4, 3, 60_000, 2_100_000)))
+    assert cluster.warnings == ()
+    admin = AdminClient({"bootstrap.servers": three.address})
+    for name in names.all():
+        assert all(len(nodes) == 3 for nodes in three.in_sync(name))
+        resource = ConfigResource(ResourceType.TOPIC, name)
+        entries = admin.describe_configs([resource])[resource].result(20)
+        own = {key: entry.value for key, entry in entries.items() if not entry.is_default}
+        assert own["min.insync.replicas"] == "2", name
+        assert entries["unclean.leader.election.enable"].value == "false", name
+
+
+def test_a_topic_that_one_copy_acknowledges_is_told(three: ApacheKafkaCluster) -> None:
+    names = TopicNames.of("jobs", "app", "jobs")
+    admin = AdminClient({"bootstrap.servers": three.address})
+    weak = NewTopic("jobs", 4, 3, config={"min.insync.replicas": "1"})
+    admin.create_topics([weak])["jobs"].result(20)
+    cluster = asyncio.run(prepare(three.address, names, TopicPlan(4, 3, 60_000, 2_100_000)))
+    (warning,) = cluster.warnings
+    assert "topic jobs has min.insync.replicas=1" in warning
+    assert "kafka-configs" in warning
+
+
+@pytest.mark.usefixtures("java")
+def test_a_command_beside_three_has_all_addresses() -> None:
+    code = "import os; print(os.environ['KAFKA'])"
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.kafka", "--brokers", "3", sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"KAFKA": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said, addresses = ended.stdout.splitlines()
+    assert len(addresses.split(",")) == 3
+    assert addresses in said

@@ -1,0 +1,57 @@
+"""aiokafka's part of the consumer group, with what a worker needs: it says when a heartbeat was
+answered, and it goes on after an error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka.errors import InvalidSessionTimeoutError
+
+logger = logging.getLogger(__name__)
+
+AGAIN_S = 1.0
+
+
+def attend(coordinator: Any, session_s: float, heartbeat_at: Callable[[float], None]) -> None:
+    """Look after a consumer's ``GroupCoordinator``.
+
+    Args:
+        session_s: what is asked of the broker, for messages.
+        heartbeat_at: called with the ``time.monotonic()`` at which a heartbeat was sent that
+            the broker took.
+    """
+    heartbeat = coordinator._do_heartbeat
+
+    async def noted() -> Any:
+        asked_at = time.monotonic()
+        success = await heartbeat()
+        if success:
+            heartbeat_at(asked_at)
+        return success
+
+    async def go_on(error: Exception) -> None:
+        # aiokafka 0.14 keeps the error for the next `getmany` and waits until it was taken
+        # there. Faust 0.15.3 fetches past `getmany`: the worker would be in no group, for ever.
+        logger.error(
+            "consumer group %s: %s; it is joined again",
+            coordinator.group_id,
+            _say(error, session_s),
+        )
+        await asyncio.wait([coordinator._closing], timeout=AGAIN_S)
+        coordinator.request_rejoin()
+
+    coordinator._do_heartbeat = noted
+    coordinator._push_error_to_user = go_on
+
+
+def _say(error: Exception, session_s: float) -> str:
+    if isinstance(error, InvalidSessionTimeoutError):
+        return (
+            f"the broker doesn't take JOBS_SESSION_TIMEOUT={session_s:g}s: it is not between its "
+            "group.min.session.timeout.ms and group.max.session.timeout.ms"
+        )
+    return repr(error)
