@@ -30,7 +30,7 @@ test: $(DEV) ## the whole test suite, on two cores
 
 test-kafka: $(DEV) ## what needs a broker, on Apache Kafka (Java 17 and Maven; or KAFKA=host:port)
 	@exec $(APACHE) $(BIN)/python -m pytest -n 2 --dist loadgroup \
-		tests/kafka tests/broker tests/end_to_end $(ARGS)
+		tests/kafka tests/broker tests/end_to_end tests/faults $(ARGS)
 
 check: $(DEV) ## style, types, and which package may import which
 	$(BIN)/ruff check .

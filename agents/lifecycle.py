@@ -39,6 +39,7 @@ _FIND_BROKER_S = 60.0
 _EMBEDDED_SESSION_S = 4.0  # Tansu lets a join wait for half of the session timeout
 _EMBEDDED_FETCH_WAIT_MS = 10  # Tansu doesn't wake a waiting fetch when a record arrives
 _SESSION_S = 10.0
+_REQUEST_S = 90.0  # Faust's default
 
 
 class Lifecycle:
@@ -124,16 +125,12 @@ class Lifecycle:
         conf.topic_partitions = cluster.partitions
         conf.broker_session_timeout = session_s
         conf.broker_heartbeat_interval = session_s / 4
-        if cluster.embedded:
-            # Tansu leaves a join unanswered at times, when members come and go in the middle
-            # of it; it is answered when asked again. Faust waits 90 s before that.
-            conf.broker_request_timeout = 3 * session_s
+        # Tansu leaves a join unanswered at times, when members come and go in the middle of it;
+        # it is answered when asked again. Elsewhere a join may take a rebalance's whole time.
+        conf.broker_request_timeout = (
+            3 * session_s if cluster.embedded else max(_REQUEST_S, 4 * session_s)
+        )
         conf.broker_rebalance_timeout = session_s if cluster.embedded else 3 * session_s
-        if not cluster.embedded:
-            # A join is answered when all members have joined; Faust's 90 s may be too few.
-            conf.broker_request_timeout = max(
-                conf.broker_request_timeout, conf.broker_rebalance_timeout + session_s
-            )
         await self._open_resources()
         # Faust's own tasks begin after the first assignment, which is what this waits for.
         self._watch = asyncio.create_task(every(WATCH_S, self._membership.look))
