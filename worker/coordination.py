@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import InvalidSessionTimeoutError
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,18 @@ def attend(coordinator: Any, session_s: float, heartbeat_at: Callable[[float], N
 
     coordinator._do_heartbeat = noted
     coordinator._push_error_to_user = go_on
+
+
+async def rejoin(coordinator: Any) -> None:
+    """Leave the group and join it again as a new member, also in the middle of a join that is
+    never answered."""
+    await coordinator._maybe_leave_group()
+    coordinator.reset_generation()
+    coordinator.request_rejoin()
+    # What waits for an answer gets an error now; the next request opens another connection.
+    for (_, group), connection in list(coordinator._client._conns.items()):
+        if group is ConnectionGroup.COORDINATION:
+            connection.close()
 
 
 def _say(error: Exception, session_s: float) -> str:

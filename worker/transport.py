@@ -11,7 +11,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from worker.coordination import attend
+from worker.coordination import attend, rejoin
 
 if TYPE_CHECKING:  # the app makes this transport
     from worker.app import JobsApp
@@ -56,13 +56,7 @@ class JobsConsumerThread(driver.AIOKafkaConsumerThread):
     async def rejoin(self) -> None:
         """Leave the group and join it again as a new member."""
         coordinator = self._ensure_consumer()._coordinator
-
-        async def afresh() -> None:
-            await coordinator._maybe_leave_group()
-            coordinator.reset_generation()
-            coordinator.request_rejoin()
-
-        await self.call_thread(afresh)
+        await self.call_thread(rejoin, coordinator)
 
     def next_offset(self, tp: TP) -> int | None:
         """The next offset that is delivered; ``None`` while it isn't known."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import struct
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
 HOST = "127.0.0.1"
-METADATA, FIND_COORDINATOR = 3, 10
+METADATA, FIND_COORDINATOR, JOIN_GROUP = 3, 10, 11  # API keys
 # The last versions before the compact encodings, which are not read here.
 READ_UP_TO = {METADATA: 8, FIND_COORDINATOR: 2}
 MAX_FRAME = 100 * 1024 * 1024
@@ -42,6 +42,7 @@ class Proxy:
         self._passing.set()
         self._refusing = False
         self._latency_s = 0.0
+        self._swallowed: dict[int, int] = {}  # kind → how many more
 
     @property
     def address(self) -> str:
@@ -59,6 +60,10 @@ class Proxy:
     def slow(self, latency_s: float) -> None:
         """Everything takes so much longer, each way."""
         self._do(self._set(latency_s=latency_s))
+
+    def swallow(self, kind: int, times: int) -> None:
+        """So many of the next requests of one kind (Kafka's API key) never arrive."""
+        self._swallowed[kind] = times
 
     def heal(self) -> None:
         """As it was. What was on its way in open connections arrives."""
@@ -146,8 +151,11 @@ class Proxy:
         up_reader, up_writer = await asyncio.open_connection(*broker)
         asked: dict[int, tuple[int, int]] = {}  # correlation id → what was asked, which version
 
-        async def asks(frame: bytes) -> bytes:
+        async def asks(frame: bytes) -> bytes | None:
             key, version, correlation = struct.unpack_from(">hhi", frame)
+            if self._swallowed.get(key, 0):
+                self._swallowed[key] -= 1
+                return None
             if key in READ_UP_TO:
                 assert version <= READ_UP_TO[key], f"version {version} of {key} isn't read here"
                 asked[correlation] = (key, version)
@@ -169,7 +177,10 @@ class Proxy:
             up_writer.transport.abort()
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, through: Any
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        through: Callable[[bytes], Awaitable[bytes | None]],
     ) -> None:
         """Frames from one side to the other, in order, each late by the latency."""
         loop = asyncio.get_running_loop()
@@ -189,7 +200,8 @@ class Proxy:
                 (size,) = struct.unpack(">i", await reader.readexactly(4))
                 assert 0 <= size <= MAX_FRAME, f"a frame of {size} bytes"
                 frame = await through(await reader.readexactly(size))
-                await way.put((loop.time() + self._latency_s, frame))
+                if frame is not None:
+                    await way.put((loop.time() + self._latency_s, frame))
 
     async def _redirected(self, frame: bytes, key: int, version: int) -> bytes:
         """The answer with our ports in it."""

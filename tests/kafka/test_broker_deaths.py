@@ -1,0 +1,92 @@
+"""Workers on three brokers, of which one after another dies and comes back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.faults.steady import Load
+from tests.harness import FINAL, Cluster, until
+from tests.kafka import ApacheKafkaCluster
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("three-brokers"),
+]
+
+ROUNDS = 2
+NODES = {1, 2, 3}
+JOB = {"handler": "sleep", "data": 0.05, "timeout": "30s"}
+
+
+def busiest(three: ApacheKafkaCluster, cluster: Cluster) -> int:
+    """The broker that leads the most of our partitions."""
+    leaders = three.leaders(cluster.jobs) + three.leaders(cluster.changelog)
+    return Counter(leaders).most_common(1)[0][0]
+
+
+def led_without(three: ApacheKafkaCluster, cluster: Cluster, node: int) -> bool:
+    leaders = three.leaders(cluster.jobs) + three.leaders(cluster.changelog)
+    return not {-1, node} & set(leaders)
+
+
+def done(cluster: Cluster) -> int:
+    return sum(row["status"] == "done" for row in cluster.states().values())
+
+
+def in_sync(three: ApacheKafkaCluster, cluster: Cluster) -> bool:
+    copies = three.in_sync(cluster.jobs) + three.in_sync(cluster.changelog)
+    return all(nodes == NODES for nodes in copies)
+
+
+def goes_on(cluster: Cluster, by: int) -> None:
+    """Wait until so many more jobs are done."""
+    wanted = done(cluster) + by
+    until(lambda: done(cluster) >= wanted, 120, f"{by} more jobs are done")
+
+
+def kill_and_restart(three: ApacheKafkaCluster, cluster: Cluster) -> None:
+    until(lambda: in_sync(three, cluster), 60, "every broker has all records")
+    goes_on(cluster, 1)
+    victim = busiest(three, cluster)
+    three.brokers[victim].kill()
+    until(lambda: led_without(three, cluster, victim), 60, "the others lead")
+    goes_on(cluster, 50)  # with two brokers
+    three.brokers[victim].start()
+
+
+def test_jobs_and_workers_outlive_the_deaths_of_brokers(
+    three: ApacheKafkaCluster, tmp_path: Path
+) -> None:
+    cluster = Cluster(three.address, tmp_path, partitions=6)
+    workers = [cluster.worker(ready=False, JOBS_REPLICATION="3") for _ in range(3)]
+    try:
+        for worker in workers:
+            worker.wait_ready(120)
+        with Load(cluster, 50, JOB) as load:
+            for _ in range(ROUNDS):
+                kill_and_restart(three, cluster)
+            until(lambda: in_sync(three, cluster), 60, "the last one has all records")
+        assert load.refused == []
+        ids = load.jobs()
+        for worker in workers:
+            assert worker.process.poll() is None, worker.tail()
+        states = cluster.all_final(ids, 180)
+        assert Counter(states[id]["status"] for id in ids) == {"done": len(ids)}
+        for id, rows in cluster.history().items():
+            ends = [row for row in rows if row["status"] in FINAL]
+            assert all(row == ends[0] for row in ends), (id, rows)
+        # Each of them still, or again, has work to do and takes jobs in.
+        until(
+            lambda: all(worker.get("/readyz").json["partitions"] for worker in workers),
+            60,
+            "each has partitions",
+        )
+        more = [worker.submit(handler="echo", data=1) for worker in workers]
+        cluster.all_final(more)
+    finally:
+        cluster.close()
