@@ -39,7 +39,6 @@ _FIND_BROKER_S = 60.0
 _EMBEDDED_SESSION_S = 4.0  # Tansu lets a join wait for half of the session timeout
 _EMBEDDED_FETCH_WAIT_MS = 10  # Tansu doesn't wake a waiting fetch when a record arrives
 _SESSION_S = 10.0
-_REQUEST_S = 90.0  # Faust's default
 
 
 class Lifecycle:
@@ -127,9 +126,7 @@ class Lifecycle:
         conf.broker_heartbeat_interval = session_s / 4
         # Tansu leaves a join unanswered at times, when members come and go in the middle of it;
         # it is answered when asked again. Elsewhere a join may take a rebalance's whole time.
-        conf.broker_request_timeout = (
-            3 * session_s if cluster.embedded else max(_REQUEST_S, 4 * session_s)
-        )
+        conf.broker_request_timeout = (3 if cluster.embedded else 4) * session_s
         conf.broker_rebalance_timeout = session_s if cluster.embedded else 3 * session_s
         await self._open_resources()
         # Faust's own tasks begin after the first assignment, which is what this waits for.

@@ -32,12 +32,15 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.record import MemoryRecords
 
+from log.patience import ANSWER_S, answers_within
+
 T = TypeVar("T")
 
 _EARLIEST = -2  # ListOffsets' name for the first offset that is still there
 _LATEST = -1  # … and for the end, which one broker reports too small
 _READ_UNCOMMITTED = 0  # as Faust's consumer reads
 _RETRY_S = 0.2
+_ANSWER_BYTES = 16 * 1024 * 1024  # of all partitions together, about: it has 10 s to arrive
 _SHORT_WAIT_MS = 1  # a fetch that finds nothing is answered, not held
 _LONG_WAIT_MS = 500
 _MOVED = (NotLeaderForPartitionError, LeaderNotAvailableError, UnknownTopicOrPartitionError)
@@ -207,7 +210,7 @@ class LogReader:
             request = FetchRequest(
                 wait_ms,
                 1,
-                50 * 1024 * 1024,
+                _ANSWER_BYTES,
                 _READ_UNCOMMITTED,
                 [(topic, [(p, starts[p], max_bytes) for p in partitions])],
                 rack_id="",
@@ -274,6 +277,7 @@ class LogReader:
         async with self._opening:
             if self._client is None:
                 client = AIOKafkaClient(bootstrap_servers=self._bootstrap)
+                answers_within(client, ANSWER_S)
                 try:
                     await client.bootstrap()
                 except BaseException:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiokafka.client import ConnectionGroup
+from aiokafka.conn import CloseReason
 from aiokafka.errors import InvalidSessionTimeoutError
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,15 @@ def attend(coordinator: Any, session_s: float, heartbeat_at: Callable[[float], N
 
     async def noted() -> Any:
         asked_at = time.monotonic()
-        success = await heartbeat()
+        try:
+            # In time to find another coordinator before the session ends there.
+            async with asyncio.timeout(session_s / 2):
+                success = await heartbeat()
+        except TimeoutError:
+            logger.warning("consumer group %s: no answer to a heartbeat", coordinator.group_id)
+            coordinator.coordinator_dead()
+            _hang_up(coordinator)
+            return False
         if success:
             heartbeat_at(asked_at)
         return success
@@ -55,10 +64,14 @@ async def rejoin(coordinator: Any) -> None:
     await coordinator._maybe_leave_group()
     coordinator.reset_generation()
     coordinator.request_rejoin()
-    # What waits for an answer gets an error now; the next request opens another connection.
+    _hang_up(coordinator)
+
+
+def _hang_up(coordinator: Any) -> None:
+    """What waits for an answer gets an error now; the next request opens another connection."""
     for (_, group), connection in list(coordinator._client._conns.items()):
         if group is ConnectionGroup.COORDINATION:
-            connection.close()
+            connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
 
 
 def _say(error: Exception, session_s: float) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from log.patience import ANSWER_S, answers_within
 from worker.coordination import attend, rejoin
 
 if TYPE_CHECKING:  # the app makes this transport
@@ -25,6 +26,8 @@ class JobsConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
+        request_s = self.app.conf.broker_request_timeout
+        answers_within(consumer._client, min(ANSWER_S, request_s), coordination_s=request_s)
         wait_ms = self.app.fetch_max_wait_ms
         if wait_ms is not None:
             # Faust 0.15.3 fixes fetch_max_wait_ms at 1500. Apache Kafka wakes a waiting fetch
@@ -135,7 +138,21 @@ class JobsConsumer(driver.Consumer):
         return await self._thread.commit_places(places)
 
 
+class JobsProducer(driver.Producer):
+    """Asks another broker while there is time to: a record has ``request_timeout`` in all.
+
+    Not at once: a leader waits for a copy that is gone until the controller has noticed, which
+    takes 9 s by default, and what is sent again may be in the log twice.
+    """
+
+    def _new_producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
+        producer = super()._new_producer(transactional_id)
+        answers_within(producer.client, 0.4 * self.request_timeout)
+        return producer
+
+
 class JobsTransport(driver.Transport):
-    """Makes our consumer."""
+    """Makes our consumer and our producer."""
 
     Consumer = JobsConsumer
+    Producer = JobsProducer

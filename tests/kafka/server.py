@@ -159,6 +159,14 @@ class ApacheKafka:
         """SIGKILL: what it had not written down yet is in the system's cache only."""
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """SIGSTOP: as a machine that is gone without a word. Connections stay, no answer comes."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on, and finds out what it has missed."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def close(self) -> None:
         """The end: a temporary folder is removed, with all that was in it."""
         if self._temporary:

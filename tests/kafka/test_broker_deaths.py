@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,34 +61,66 @@ def kill_and_restart(three: ApacheKafkaCluster, cluster: Cluster) -> None:
     three.brokers[victim].start()
 
 
-def test_jobs_and_workers_outlive_the_deaths_of_brokers(
-    three: ApacheKafkaCluster, tmp_path: Path
-) -> None:
-    cluster = Cluster(three.address, tmp_path, partitions=6)
-    workers = [cluster.worker(ready=False, JOBS_REPLICATION="3") for _ in range(3)]
+@pytest.fixture
+def cluster(three: ApacheKafkaCluster, tmp_path: Path) -> Iterator[Cluster]:
+    """An app of three workers on three brokers."""
+    made = Cluster(three.address, tmp_path, partitions=6)
     try:
+        workers = [made.worker(ready=False, JOBS_REPLICATION="3") for _ in range(3)]
         for worker in workers:
             worker.wait_ready(120)
-        with Load(cluster, 50, JOB) as load:
-            for _ in range(ROUNDS):
-                kill_and_restart(three, cluster)
-            until(lambda: in_sync(three, cluster), 60, "the last one has all records")
-        assert load.refused == []
-        ids = load.jobs()
-        for worker in workers:
-            assert worker.process.poll() is None, worker.tail()
-        states = cluster.all_final(ids, 180)
-        assert Counter(states[id]["status"] for id in ids) == {"done": len(ids)}
-        for id, rows in cluster.history().items():
-            ends = [row for row in rows if row["status"] in FINAL]
-            assert all(row == ends[0] for row in ends), (id, rows)
-        # Each of them still, or again, has work to do and takes jobs in.
-        until(
-            lambda: all(worker.get("/readyz").json["partitions"] for worker in workers),
-            60,
-            "each has partitions",
-        )
-        more = [worker.submit(handler="echo", data=1) for worker in workers]
-        cluster.all_final(more)
+        yield made
     finally:
-        cluster.close()
+        made.close()
+
+
+def assert_all_is_well(cluster: Cluster, load: Load) -> None:
+    """Each accepted job ended once, and the workers that were started at first do all."""
+    assert load.refused == []
+    ids = load.jobs()
+    for worker in cluster.workers:
+        assert worker.process.poll() is None, worker.tail()
+    states = cluster.all_final(ids, 180)
+    assert Counter(states[id]["status"] for id in ids) == {"done": len(ids)}
+    for id, rows in cluster.history().items():
+        ends = [row for row in rows if row["status"] in FINAL]
+        assert all(row == ends[0] for row in ends), (id, rows)
+
+    def busy() -> bool:
+        answers = [worker.get("/readyz").json for worker in cluster.workers]
+        return all(answer.get("partitions") for answer in answers)
+
+    until(busy, 120, "each worker has partitions")
+    cluster.all_final([worker.submit(handler="echo", data=1) for worker in cluster.workers])
+
+
+def test_jobs_and_workers_outlive_the_deaths_of_brokers(
+    three: ApacheKafkaCluster, cluster: Cluster
+) -> None:
+    with Load(cluster, 50, JOB) as load:
+        for _ in range(ROUNDS):
+            kill_and_restart(three, cluster)
+        until(lambda: in_sync(three, cluster), 60, "the last one has all records")
+    assert_all_is_well(cluster, load)
+
+
+def test_a_broker_that_is_gone_without_a_word(three: ApacheKafkaCluster, cluster: Cluster) -> None:
+    """No connection is closed: only a time limit tells that it is gone."""
+    with Load(cluster, 30, JOB) as load:
+        goes_on(cluster, 50)
+        frozen_at = time.time() * 1000
+        victim = busiest(three, cluster)
+        three.brokers[victim].freeze()
+
+        def every_partition_goes_on() -> bool:
+            later = {
+                id.partition("-")[0]
+                for id, row in cluster.states().items()
+                if row["status"] == "done" and row["submitted_at"] > frozen_at
+            }
+            return len(later) == cluster.partitions
+
+        until(every_partition_goes_on, 85, "jobs of every partition are done without it")
+        three.brokers[victim].thaw()
+        until(lambda: in_sync(three, cluster), 60, "it has all records again")
+    assert_all_is_well(cluster, load)
