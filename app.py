@@ -55,7 +55,6 @@ me = Identity(f"{socket.gethostname()}:{settings.port}", secrets.token_hex(4))
 app = JobsApp(
     settings.app_id,
     broker=[f"kafka://{host}" for host in settings.kafka.split(",")],
-    producer_acks=-1,  # of all copies in sync; an environment's PRODUCER_ACKS must not weaken it
     producer_max_request_size=settings.max_record_bytes,
     producer_max_batch_size=131_072,
     producer_request_timeout=settings.write_timeout_s,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import CommitFailedError, IllegalStateError
@@ -139,14 +139,17 @@ class JobsConsumer(driver.Consumer):
 
 
 class JobsProducer(driver.Producer):
-    """Asks another broker while there is time to: a record has ``request_timeout`` in all.
+    """Waits for all copies, and asks another broker while there is time to."""
 
-    Not at once: a leader waits for a copy that is gone until the controller has noticed, which
-    takes 9 s by default, and what is sent again may be in the log twice.
-    """
+    def _settings_extra(self) -> Mapping[str, Any]:
+        # Faust would take PRODUCER_ACKS from the environment, before what the app says.
+        return {**super()._settings_extra(), "acks": "all"}
 
     def _new_producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
         producer = super()._new_producer(transactional_id)
+        # A record has `request_timeout` in all. Not at once: a leader waits for a copy that is
+        # gone until the controller has noticed, which takes 9 s by default, and what is sent
+        # again may be in the log twice.
         answers_within(producer.client, 0.4 * self.request_timeout)
         return producer
 
