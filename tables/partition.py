@@ -127,6 +127,8 @@ class Partition:
         """
         if self._held_back is not None:
             return  # whoever looks after it reads on from the cursor, to the end
+        if not self.alive:
+            return  # late: nobody reads our rows any more, and nobody would end a doubt
         if place <= self.cursor:
             self.cursor = max(self.cursor, place + 1)
             return

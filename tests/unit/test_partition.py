@@ -229,6 +229,18 @@ async def test_who_waited_for_the_partition_is_told_that_it_is_lost(part: Partit
 
 
 @pytest.mark.asyncio
+async def test_an_acknowledgement_after_the_lease_keeps_nobody_waiting(part: Partition) -> None:
+    """It comes late, and behind the records of the next owner: there is nothing to find out."""
+    found: list[Partition] = []
+    part.on_foreign = found.append
+    part.lose("another one has it")
+    part.seen(part.cursor + 3)
+    assert found == []
+    async with asyncio.timeout(10):  # it hung here for ever
+        await part.shown()
+
+
+@pytest.mark.asyncio
 async def test_an_error_inside_lets_the_others_go_on(part: Partition) -> None:
     with pytest.raises(ValueError, match="boom"):
         async with part.writing():
