@@ -104,11 +104,11 @@ class ApacheKafkaCluster:
 
 
 def _copies(count: int) -> dict[str, str]:
-    """What an operator sets: each record on so many brokers, acknowledged by all but one."""
+    """Kafka's own topics on so many brokers, acknowledged by all but one. For others the least
+    is Kafka's default, 1: whoever makes a topic has to say what it needs."""
     least = max(1, count - 1)
     return {
         "default.replication.factor": str(count),
-        "min.insync.replicas": str(least),
         "offsets.topic.replication.factor": str(count),
         "transaction.state.log.replication.factor": str(count),
         "transaction.state.log.min.isr": str(least),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("three-brokers"),
+    pytest.mark.skipif(not os.environ.get("KAFKA"), reason="takes minutes: make test-kafka"),
 ]
 
 ROUNDS = 2
