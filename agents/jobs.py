@@ -49,20 +49,27 @@ class Intake:
             NotWritten: Kafka doesn't acknowledge dead letters.
         """
         rest = [r for r in records if not self._settled(part, r)]
+        known = {r.offset for r in records} - {r.offset for r in rest}
         while rest:
             reserved = await self._runner.reserve(len(rest))
             try:
-                await self._admit(part, rest[:reserved])
+                known |= await self._admit(part, rest[:reserved])
             finally:
                 self._runner.unreserve(reserved)
             rest = rest[reserved:]
+        # The place moves on past those that were known, too: not before their rows are durable.
+        for offset in known:
+            await part.landed(offset)
 
-    async def _admit(self, part: Partition, records: Sequence[Record]) -> None:
+    async def _admit(self, part: Partition, records: Sequence[Record]) -> set[int]:
+        """Write rows of records; the offsets of those that were known already."""
+        known: set[int] = set()
         rows: list[Change] = []
         letters: list[Letter] = []
         fired: dict[str, Fired] = {}
         for record in records:
             if self._settled(part, record):  # canceled while we waited for room
+                known.add(record.offset)
                 continue
             change = self._change(part, record, fired)
             if change.job is not None and change.job.status is Status.FAILED:
@@ -77,7 +84,10 @@ class Intake:
         # kill -9 here: the rows are there, the next owner runs them; delivered again, they
         # are known by place and timestamp.
         for change in rows:
+            if part.head(change.offset) is not change.job:  # canceled while it was written
+                known.add(change.offset)
             self._runner.take_up(part, change.offset)
+        return known
 
     def _change(self, part: Partition, record: Record, fired: dict[str, Fired]) -> Change:
         """The row of a record. ``fired``: what the records before it will leave as marks."""

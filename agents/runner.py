@@ -160,6 +160,8 @@ class Runner:
             if attempt is not None and job is not None and job.status is Status.EXECUTING:
                 continue
             if job is None or job.status is not Status.WAITING:
+                # It may be on its way still; if it doesn't get there, the cancel is read again.
+                await part.landed(offset)
                 return
             self._pool.discard(job_id)
             self._timer.discard(job_id)

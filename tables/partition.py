@@ -57,6 +57,7 @@ class Partition:
         self.on_lost: Callable[[Partition, str], None] | None = None
         self.on_foreign: Callable[[Partition], None] | None = None
         self._heads: dict[int, Job | None] = {}
+        self._landing: dict[int, asyncio.Event] = {}
         self._held_back: list[tuple[int, Job | None]] | None = None
         self._trusted = asyncio.Event()  # set while nothing is held back
         self._trusted.set()
@@ -93,6 +94,16 @@ class Partition:
         """A row is on its way."""
         self._heads[offset] = job
 
+    async def landed(self, offset: int) -> None:
+        """Wait until the job's newest row is one that readers see.
+
+        Raises:
+            PartitionLost: the lease ended before.
+        """
+        while self.alive and offset in self._heads:
+            await self._landing.setdefault(offset, asyncio.Event()).wait()
+        self.check()
+
     def durable(self, offset: int, job: Job | None) -> None:
         """Kafka has acknowledged a row: now readers see it, unless the lease is in doubt."""
         if self._held_back is not None:
@@ -100,6 +111,7 @@ class Partition:
             return
         if offset in self._heads and self._heads[offset] is job:
             del self._heads[offset]
+            self._land(offset)
         if job is None:
             self.rows.pop(offset, None)
         else:
@@ -191,10 +203,17 @@ class Partition:
         if self.alive:
             self.alive = False
             self._trusted.set()
+            for offset in list(self._landing):
+                self._land(offset)
             if why:
                 logger.info("partition %d: no longer its owner (%s)", self.number, why)
             if self.on_lost is not None:
                 self.on_lost(self, why)
+
+    def _land(self, offset: int) -> None:
+        landing = self._landing.pop(offset, None)
+        if landing is not None:
+            landing.set()
 
     def check(self) -> None:
         """Raise unless the lease holds.

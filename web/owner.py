@@ -7,12 +7,14 @@ every member with its assignment. A request is forwarded once, and only to those
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
 from tables.partition import Partition
+from web.newest import superseded
 from web.parts import Parts
 from web.problems import Unavailable
 from worker.app import JobsApp
@@ -44,6 +46,7 @@ class Owners:
         self._table = parts.table
         self._places = parts.jobs.places
         self._changelog = parts.names.changelog
+        self._reader = parts.reader
 
     @property
     def me(self) -> str:
@@ -69,6 +72,13 @@ class Owners:
             return None
         # Silent for longer than its session, another worker may have it, and newer states.
         return None if self._app.stale() else part
+
+    async def superseded(self, numbers: Iterable[int]) -> set[int]:
+        """Those of these partitions that we serve, though another worker has newer states."""
+        if not self._app.rebalancing:
+            return set()  # nobody can have taken one over
+        parts = {n: part for n in numbers if (part := self.served(n)) is not None}
+        return await superseded(self._reader, self._changelog, parts) if parts else set()
 
     def all_served(self) -> dict[int, Partition]:
         """The partitions that this worker may answer for now, in their order."""
@@ -96,7 +106,9 @@ class Peers:
             Unavailable: its owner isn't known, isn't ready, or doesn't answer.
         """
         if self._owners.served(partition) is not None:
-            return None
+            if not await self._owners.superseded([partition]):
+                return None
+            raise Unavailable(f"partition {partition} is changing its owner; try again")
         if FORWARDED in request.headers:
             raise Unavailable(f"partition {partition} is not served by this worker now; try again")
         url = self._owners.of(partition)

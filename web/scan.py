@@ -67,6 +67,8 @@ class Scanner:
         after = query.after or JobId(0, -1)
         scan = Scan(query)
         served = self._owners.all_served()
+        for n in await self._owners.superseded(served):
+            del served[n]
         starts = {
             n: after.offset + 1 if n == after.partition else 0
             for n in served

@@ -8,7 +8,7 @@ import pytest
 
 from tables.fold import OWNER_KEY
 from tests.model.kafka import P
-from tests.model.worker import CANCEL, CHANGELOG, Worker
+from tests.model.worker import CANCEL, CHANGELOG, JOBS, Worker
 from tests.model.world import World, clock_of
 
 
@@ -93,4 +93,24 @@ def test_a_mark_is_there_before_what_it_stands_for(world: World) -> None:
     batch.fail()
     world.run_all()
     assert not world.rules.swept, "a row is gone, and no mark says so"
+    world.settle()
+
+
+def test_a_place_is_passed_only_when_its_row_is_durable(world: World) -> None:
+    """A cancel leaves a row for a job that isn't read yet, and intake reads the job while that
+    row is on its way: if the place were committed now, a kill would lose the job."""
+    one, _ = world.workers
+    world.submit(b'{"handler":"model"}')
+    world.cancel(0)
+    (asked,) = world.kafka.topic(CANCEL).slice(0, 1).records
+    one.loop.spawn(one.feeds[2].offer(P, asked))
+    step_until(world, one, one.connection.in_flight)
+    (job,) = world.kafka.topic(JOBS).slice(0, 1).records
+    one.loop.spawn(one.feeds[0].offer(P, job))
+    while one.loop.step():
+        pass
+    assert one.feeds[0].places[P] == 0
+    world.run_all()
+    assert one.feeds[0].places[P] == 1
+    assert world.rules.rows[0]["status"] == "canceled"
     world.settle()

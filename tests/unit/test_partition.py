@@ -280,3 +280,25 @@ async def test_one_who_gives_up_writing_is_not_waited_for(part: Partition) -> No
     assert loner.inside
     loner.end.set()
     await loner.task
+
+
+@pytest.mark.asyncio
+async def test_a_row_on_its_way_is_waited_for(part: Partition) -> None:
+    await part.landed(5)
+    job = row(Status.CANCELED, 1)
+    part.sent(5, job)
+    waiting = [asyncio.create_task(part.landed(5)) for _ in range(2)]
+    await turns()
+    assert not any(task.done() for task in waiting)
+    part.durable(5, job)
+    await asyncio.gather(*waiting)
+
+
+@pytest.mark.asyncio
+async def test_who_waits_for_a_row_learns_that_the_lease_is_lost(part: Partition) -> None:
+    part.sent(5, row())
+    waiting = asyncio.create_task(part.landed(5))
+    await turns()
+    part.lose("")
+    with pytest.raises(PartitionLost):
+        await waiting

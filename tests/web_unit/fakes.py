@@ -37,6 +37,7 @@ class Log:
 
     def __init__(self, partitions: dict[int, list[Record]]) -> None:
         self.partitions = partitions
+        self.changelog: dict[int, list[Record]] = {}
         self.fails: Exception | None = None
         self.at_read: Callable[[], Awaitable[None] | None] = lambda: None
         self.most = 1_000_000  # records in one step
@@ -44,8 +45,8 @@ class Log:
     async def fetch(
         self, topic: str, starts: Mapping[int, int], *, limit: int | None = None
     ) -> dict[int, Slice]:
-        assert topic == NAMES.jobs
-        steps = {p: self._step(p, start, limit) for p, start in starts.items()}
+        logs = {NAMES.jobs: self.partitions, NAMES.changelog: self.changelog}[topic]
+        steps = {p: self._step(logs.get(p, []), start, limit) for p, start in starts.items()}
         waiting = self.at_read()
         if waiting is not None:
             await waiting
@@ -53,8 +54,7 @@ class Log:
             raise self.fails
         return steps
 
-    def _step(self, p: int, start: int, limit: int | None) -> Slice:
-        log = self.partitions.get(p, [])
+    def _step(self, log: list[Record], start: int, limit: int | None) -> Slice:
         end = log[-1].offset + 1 if log else 0
         some = [r for r in log if r.offset >= start][: min(limit or self.most, self.most)]
         more = some and some[-1].offset + 1 < end
@@ -130,6 +130,7 @@ class Worker:
             conf=SimpleNamespace(canonical_url=URL(ME)),
             router=SimpleNamespace(tables_metadata=lambda: self.metadata),
             stale=lambda: self.stale,
+            rebalancing=False,
         )
         self.app = cast(JobsApp, app)
         self.owners = Owners(self.app, self.parts)

@@ -9,8 +9,11 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
+from aiokafka.errors import KafkaError
 from yarl import URL
 
+from log.reader import Record
+from tables.fold import Fence
 from tests.web_unit.fakes import ME, NAMES, Log, Worker, decoded
 from web.owner import FORWARDED, USER, Peers
 from web.problems import as_problems
@@ -149,3 +152,40 @@ async def test_a_path_does_not_lead_to_another_host(pair):
         told = decoded(await reply.read())
     assert told["path"] == "/job/1/x%2F..%2F@elsewhere:1"
     assert told["headers"]["host"] == f"{pair.owner.host}:{pair.owner.port}"
+
+
+OTHERS = Fence(2, "other")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("rebalancing", "fences", "answer"),
+    [
+        (True, [OTHERS], 503),
+        (True, [Fence(1, "me"), OTHERS], 503),
+        (True, [Fence(1, "me")], 200),
+        (True, [Fence(0, "before")], 200),
+        (True, [], 200),
+        (False, [OTHERS], 200),
+    ],
+)
+async def test_a_partition_that_another_one_has_taken_is_not_answered_for(
+    pair: Pair, rebalancing: bool, fences: list[Fence], answer: int
+) -> None:
+    """The news that it has may come later than its first rows."""
+    pair.worker.app.rebalancing = rebalancing
+    pair.worker.log.changelog[0] = [
+        Record(n, 1, b"0-1", b"{}", fence.headers()) for n, fence in enumerate(fences)
+    ]
+    reply = await pair.client.get("/job/0/status")
+    assert reply.status == answer
+    if answer == 503:
+        told = await reply.json(content_type=None)
+        assert "partition 0 is changing its owner" in told["detail"]
+
+
+@pytest.mark.asyncio
+async def test_while_partitions_change_hands_it_must_be_known_who_owns_them(pair: Pair) -> None:
+    pair.worker.app.rebalancing = True
+    pair.worker.log.fails = KafkaError()
+    assert (await pair.client.get("/job/0/status")).status == 503
