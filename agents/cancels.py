@@ -15,7 +15,7 @@ from log.reader import LogReader, Record
 from log.writer import Entry, LogWriter
 from tables.fold import row_key
 from tables.jobs import Change, JobTable, now_ms
-from tables.partition import Partition
+from tables.partition import Partition, PartitionLost
 
 
 class CancelRecord(msgspec.Struct, frozen=True):
@@ -64,11 +64,16 @@ class Cancels:
 
         Raises:
             PartitionLost: the partition is no longer ours; the next owner reads the record.
+            KafkaError: Kafka can't be read.
         """
         # Side by side: a handler that is slow to stop holds up no other job's cancel.
-        async with asyncio.TaskGroup() as group:
-            for job_id, asked in readable(self._topic, part.number, records, _DECODER):
-                group.create_task(self._carry_out(part, job_id, asked))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for job_id, asked in readable(self._topic, part.number, records, _DECODER):
+                    group.create_task(self._carry_out(part, job_id, asked))
+        except BaseExceptionGroup as failed:
+            lost = (exc for exc in failed.exceptions if isinstance(exc, PartitionLost))
+            raise next(lost, failed.exceptions[0]) from None
 
     async def _carry_out(self, part: Partition, job_id: JobId, asked: CancelRecord) -> None:
         if part.head(job_id.offset) is not None:

@@ -28,7 +28,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
-from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.fetch import FetchRequest, FetchRequestStruct
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.record import MemoryRecords
 
@@ -38,6 +38,7 @@ T = TypeVar("T")
 
 _EARLIEST = -2  # ListOffsets' name for the first offset that is still there
 _LATEST = -1  # … and for the end, which one broker reports too small
+_LEADER_ONLY = 10  # the last version of Fetch that only a partition's leader answers
 _READ_UNCOMMITTED = 0  # as Faust's consumer reads
 _RETRY_S = 0.2
 _ANSWER_BYTES = 16 * 1024 * 1024  # of all partitions together, about: it has 10 s to arrive
@@ -63,6 +64,17 @@ class Slice(NamedTuple):
     records: list[Record]
     next: int
     end: int
+
+
+class FetchFromLeader(FetchRequest):
+    """From version 11 on any broker with a copy answers (KIP-392), also one that leads no more
+    and that we still take for the leader. Its log ends where the leader's did a while ago; before
+    that version it says that it isn't the leader."""
+
+    def prepare(self, versions: dict[int, tuple[int, int]]) -> FetchRequestStruct:
+        """The request in the highest version below that."""
+        least, most = versions[self.API_KEY]
+        return super().prepare({**versions, self.API_KEY: (least, min(most, _LEADER_ONLY))})
 
 
 class LogReader:
@@ -207,13 +219,12 @@ class LogReader:
         found: dict[int, Slice] = {}
         late: list[int] = []
         for node, partitions in by_leader.items():
-            request = FetchRequest(
+            request = FetchFromLeader(
                 wait_ms,
                 1,
                 _ANSWER_BYTES,
                 _READ_UNCOMMITTED,
                 [(topic, [(p, starts[p], max_bytes) for p in partitions])],
-                rack_id="",
             )
             answer = await client.send(node, request)
             for _, parts in answer.topics:

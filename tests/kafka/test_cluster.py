@@ -9,6 +9,8 @@ import sys
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
@@ -17,6 +19,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
+import log.reader
+from log.reader import LogReader
 from log.topics import TopicNames, TopicPlan, prepare
 from tests.harness import ROOT, until
 from tests.kafka import ApacheKafkaCluster
@@ -134,3 +138,37 @@ def test_a_command_beside_several_has_all_addresses() -> None:
     said, addresses = ended.stdout.splitlines()
     assert len(addresses.split(",")) == 2
     assert addresses in said
+
+
+def test_only_the_leader_is_asked_how_far_the_log_goes(
+    three: ApacheKafkaCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that takes a copy's broker for the leader, since it was: it must learn better. The
+    copy may lack the newest records, or not know yet that all have them."""
+    admin = AdminClient({"bootstrap.servers": three.address})
+    admin.create_topics([NewTopic("t", 1, 3, config={"min.insync.replicas": "2"})])["t"].result(20)
+    until(lambda: in_sync(three, "t"), 30, "all copies are in sync")
+    (leader,) = three.leaders("t")
+    copy = min(NODES - {leader})
+    asked: list[int] = []
+    right = log.reader._leader
+
+    def wrong_at_first(client: AIOKafkaClient, topic: str, partition: int) -> int:
+        asked.append(right(client, topic, partition) if asked else copy)
+        return asked[-1]
+
+    async def read() -> int:
+        producer = AIOKafkaProducer(bootstrap_servers=three.address, acks="all")
+        reader = LogReader(three.address)
+        async with producer:
+            await producer.send_and_wait("t", b"1", partition=0)
+        monkeypatch.setattr(log.reader, "_leader", wrong_at_first)
+        try:
+            return (await reader.fetch("t", {0: 0}))[0].end
+        finally:
+            await reader.close()
+
+    assert asyncio.run(read()) == 1
+    assert asked[0] == copy
+    assert asked[1:], "the copy answered"
+    assert set(asked[1:]) == {leader}
