@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
+
+import aiohttp
 
 from tests.faults.checker import topics
 from tests.faults.checker.files import save_topics
@@ -32,6 +35,20 @@ async def at_rest(kafka: str, names: dict[str, str], partitions: int, within_s: 
         await asyncio.sleep(0.5)
 
 
+async def _all_there(workers: Sequence[str], within_s: float) -> None:
+    """Wait until no list of any worker has anything missing; if it doesn't come to that, the
+    checker will say so."""
+    deadline = time.monotonic() + within_s
+    async with aiohttp.ClientSession() as session:
+        for worker in workers:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                    async with session.get(f"{worker}/job/all?limit=1") as reply:
+                        if reply.status == 200 and not (await reply.json())["missing"]:
+                            break
+                await asyncio.sleep(0.1)
+
+
 async def collect(
     folder: Path,
     kafka: str,
@@ -47,6 +64,7 @@ async def collect(
             serves is what it has read from the changelog.
     """
     await at_rest(kafka, names, partitions, within_s)
+    await _all_there(workers, within_s)
     records = await asyncio.to_thread(topics.read, kafka, names["jobs"], partitions)
     recorder = Recorder(folder / "served.jsonl")
     try:

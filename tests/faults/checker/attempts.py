@@ -67,7 +67,8 @@ def _latest(run: Run, rows: list[Row]) -> Row | None:
         if (
             row.attempt == run.attempt
             and worker.rpartition(":")[2] == run.worker
-            and int(doc.get("started_at", 0)) <= run.at * 1000 + 1
+            # By the record's time: `started_at` is by the worker's clock, which may jump.
+            and row.timestamp <= run.at * 1000 + 1
         ):
             return row
     return None
