@@ -97,11 +97,12 @@ class Intake:
         run = ScheduledRun.of(record.headers)
         if run is not None:
             last = fired.get(run.schedule) or part.marks.fired.get(run.schedule)
-            if last is not None and last.covers(run.at, record.offset, now_ms()):
+            if last is not None and last.covers(run.at, record.offset):
                 return Change(record.offset, before, before if known else _repeated(record, last))
             # kill -9 between the mark and the row: the mark has this offset, so the record is
             # no repetition when it is delivered again.
-            mark = fired[run.schedule] = Fired(run.schedule, run.at, record.offset)
+            mark = Fired.after(last, run.schedule, run.at, record.offset)
+            fired[run.schedule] = mark
         return Change(record.offset, before, before if known else self._first_row(record), mark)
 
     def _settled(self, part: Partition, record: Record) -> bool:
@@ -113,7 +114,7 @@ class Intake:
         if run is None or part.head(record.offset) is None:
             return True
         last = part.marks.fired.get(run.schedule)
-        return last is not None and run.at <= last.at
+        return last is not None and last.has(run.at)
 
     def _known(self, part: Partition, record: Record) -> bool:
         """Whether the record has been admitted before. A record of the same place with another
@@ -157,7 +158,7 @@ class Intake:
 
 def _repeated(record: Record, last: Fired) -> Job:
     """The row of a scheduled job that has been admitted before: two owners may send one run."""
-    why = f"its run of this time, or a later one, is the job at offset {last.offset}"
+    why = f"its run of this time has been admitted before (the last one at offset {last.offset})"
     who = f"schedule {last.schedule!r}"
     return state.canceled_unread(
         handler=asked_handler(record),

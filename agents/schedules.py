@@ -8,6 +8,7 @@ owner need not know what the old one has sent: it sends all that has no mark.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -53,20 +54,34 @@ class Scheduler:
         self._topic = topic
         self._partitions = partitions
         self._turns: dict[str, _Turn] = {}
+        self._told: set[str] = set()
 
     async def look(self) -> None:
         """Send what is due now."""
+        self._tell_unknown()
+        looks = []
         for each in self._schedules:
             part = self._table.served.get(each.partition(self._partitions()))
             if part is None or not part.alive:
                 self._turns.pop(each.name, None)
-                continue
-            try:
-                await self._look_at(each, part)
-            except PartitionLost:
-                continue
-            except NotWritten as exc:
-                logger.warning("schedule %r waits for Kafka: %s", each.name, exc)
+            elif (turn := self._turns.get(each.name)) is None or now_ms() >= turn.look_at:
+                looks.append(self._guarded(each, part))
+        await asyncio.gather(*looks)
+
+    async def _guarded(self, schedule: Schedule, part: Partition) -> None:
+        """One that fails holds up no other."""
+        try:
+            await self._look_at(schedule, part)
+            return
+        except PartitionLost:
+            return
+        except NotWritten as exc:
+            logger.warning("schedule %r waits for Kafka: %s", schedule.name, exc)
+        except Exception:
+            logger.exception("schedule %r can't be looked at; please report this", schedule.name)
+        turn = self._turns.get(schedule.name)
+        if turn is not None:
+            turn.look_at = now_ms() + AGAIN_MS
 
     async def _look_at(self, schedule: Schedule, part: Partition) -> None:
         now = now_ms()
@@ -74,16 +89,18 @@ class Scheduler:
         if turn is None or turn.part is not part or turn.sent > now + MAX_SKEW_MS:
             turn = _Turn(part, await self._begin(schedule, part, now))
             self._turns[schedule.name] = turn
-        if now < turn.look_at:
-            return
         due = schedule.due(turn.sent, now)
         times = due.times
-        if due.late is not None and not times:
-            self._tell_missed(schedule, due.late)
-            times = [due.late] if schedule.missed is Missed.LAST else []
+        if due.late is not None:
+            late = schedule.missed is Missed.LAST and not times
+            self._tell_missed(schedule, due.late, late)
+            times = [due.late] if late else times
         for at in times:
             turn.look_at = now + AGAIN_MS  # unless all goes well
-            if not await self._send(schedule, part, at):
+            fired = part.marks.fired.get(schedule.name)
+            if not (fired is not None and fired.has(at)) and not await self._send(
+                schedule, part, at
+            ):
                 return
             turn.sent = at
         turn.sent = max(turn.sent, due.late or 0)
@@ -92,15 +109,14 @@ class Scheduler:
     async def _begin(self, schedule: Schedule, part: Partition, now: int) -> int:
         """The time up to which nothing is left to send, as the changelog has it."""
         since = part.marks.since.get(schedule.name)
-        if since is None or since.cron != schedule.cron or since.at > now + MAX_SKEW_MS:
+        if since is None or since.rule != schedule.rule or since.at > now + MAX_SKEW_MS:
             # kill -9 before it is durable: the next owner takes a later time, and a run that
             # was due in between, the first one ever, is none.
-            since = Since(schedule.name, schedule.cron, now)
+            since = Since(schedule.name, schedule.rule, now)
             await self._table.note(part, since)
         fired = part.marks.fired.get(schedule.name)
-        if fired is None or fired.at > now + MAX_SKEW_MS:
-            return since.at
-        return max(since.at, fired.at)
+        until = None if fired is None else fired.until(now)
+        return since.at if until is None else max(since.at, until)
 
     async def _send(self, schedule: Schedule, part: Partition, at: int) -> bool:
         """Put a run's job on the topic; false if its data can't be made.
@@ -110,9 +126,9 @@ class Scheduler:
         time = schedule.time(at)
         try:
             data = encode_json(schedule.data(time))
-        except Exception as exc:
-            error = f"{type(exc).__name__}: {exc}"
-            logger.error("schedule %r: no data for %s: %s", schedule.name, time.isoformat(), error)
+        except BaseException as exc:  # also SystemExit, which would end the worker, and the next
+            name, at_text = schedule.name, time.isoformat()
+            logger.error("schedule %r: no data for %s: %r", name, at_text, exc)
             return False
         value = msgspec.json.encode({"handler": schedule.handler, "data": data})
         headers = ScheduledRun(schedule.name, at).headers()
@@ -127,7 +143,21 @@ class Scheduler:
         )
         return True
 
-    def _tell_missed(self, schedule: Schedule, late: int) -> None:
+    def _tell_unknown(self) -> None:
+        """A worker without a schedule's module holds its runs up while it has the partition."""
+        known = {each.name for each in self._schedules}
+        for number, part in self._table.served.items():
+            for name in part.marks.since.keys() - known - self._told:
+                self._told.add(name)
+                logger.warning(
+                    "partition %d has a schedule %r that this worker doesn't know: it isn't run "
+                    "while the partition is ours. Is its module in JOBS_HANDLERS? If the schedule "
+                    "has been given up, all is well",
+                    number,
+                    name,
+                )
+
+    def _tell_missed(self, schedule: Schedule, late: int, runs: bool) -> None:
         time = schedule.time(late).isoformat()
-        does = "is run now" if schedule.missed is Missed.LAST else "is not run (missed='skip')"
+        does = "is run now" if runs else "is not run"
         logger.warning("schedule %r: no worker was there at %s; it %s", schedule.name, time, does)

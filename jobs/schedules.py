@@ -14,6 +14,8 @@ from cronsim import CronSim
 
 from jobs.registry import Registry
 
+CHANGE_MS = 3 * 3_600_000  # no clock is changed by more
+
 
 class Missed(StrEnum):
     """What becomes of times that passed while no worker was there."""
@@ -37,6 +39,11 @@ class Schedule:
     grace_ms: int
     data: Callable[[datetime], Any]
 
+    @property
+    def rule(self) -> str:
+        """What its times depend on."""
+        return f"{self.cron} {self.timezone.key}"
+
     def time(self, at: int) -> datetime:
         """Epoch ms on this schedule's clock."""
         return datetime.fromtimestamp(at / 1000, UTC).astimezone(self.timezone)
@@ -53,11 +60,19 @@ class Schedule:
             if at > now:
                 break
             times.append(at)
-        if edge == after:
-            return Due(times, None)
-        second_after = (edge // 1000 + 1) * 1000  # the library looks at whole seconds only
-        late = _ms(next(CronSim(self.cron, self.time(second_after), reverse=True)))
-        return Due(times, late if late > after else None)
+        return Due(times, None if edge == after else self._last(after, edge))
+
+    def _last(self, after: int, until: int) -> int | None:
+        """The last of its times after ``after`` and not after ``until``."""
+        second_after = (until // 1000 + 1) * 1000  # the library looks at whole seconds only
+        near = _ms(next(CronSim(self.cron, self.time(second_after), reverse=True)))
+        # Backwards it disagrees with itself in the hours in which clocks change; forwards counts.
+        found = None
+        for at in map(_ms, CronSim(self.cron, self.time(max(after, near - CHANGE_MS)))):
+            if at > until:
+                return found
+            found = at
+        return found
 
     def partition(self, count: int) -> int:
         """Which of ``count`` partitions its jobs go to; that partition's owner sends them."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -30,6 +30,7 @@ from jobs.registry import HANDLERS
 from jobs.schedules import SCHEDULES, Missed, Schedule
 
 DEFAULT_GRACE = "1m"
+MAX_GRACE_MS = 3_600_000  # all times within it are sent
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,7 +38,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Scheduled(msgspec.Struct, frozen=True):
     """The data of a job whose function stands under ``@schedule``: the time it is for, aware."""
 
-    at: datetime
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def schedule(
@@ -67,7 +68,7 @@ def schedule(
         ValueError, TypeError: an argument makes no sense; the text says which.
     """
     what = f"schedule {cron!r}" if name is None else f"schedule {name!r}"
-    _check_text(cron)
+    _check_text(cron, name, handler)
     zone = _zone(what, timezone)
     try:
         next(CronSim(cron, datetime(2000, 1, 1, tzinfo=zone)))
@@ -81,16 +82,15 @@ def schedule(
         grace_ms = parse_duration(grace) // NS_PER_MS
     except InvalidDuration as exc:
         raise ValueError(f"{what}: grace: {exc}") from None
-    if grace_ms < 1_000:
-        raise ValueError(f"{what}: grace must be at least 1s, not {grace!r}")
+    if not 1_000 <= grace_ms <= MAX_GRACE_MS:
+        raise ValueError(f"{what}: grace must be from 1s to 1h, not {grace!r}")
 
     def register(function: F) -> F:
-        target = handler or _name_of(what, function)
-        called = name or target
-        if not 1 <= len(called) <= MAX_SCHEDULE_NAME:
-            raise ValueError(
-                f"a schedule's name has 1 to {MAX_SCHEDULE_NAME} characters: {called!r}"
-            )
+        target = _name_of(what, function) if handler is None else handler
+        called = target if name is None else name
+        if not _is_text(called):
+            most = MAX_SCHEDULE_NAME
+            raise ValueError(f"a schedule's name is text of 1 to {most} characters: {called!r}")
         SCHEDULES.add(
             Schedule(
                 name=called,
@@ -99,7 +99,7 @@ def schedule(
                 handler=target,
                 missed=Missed(missed),
                 grace_ms=grace_ms,
-                data=_data_by(what, function) if handler else Scheduled,
+                data=Scheduled if handler is None else _data_by(what, function),
             )
         )
         return function
@@ -107,10 +107,21 @@ def schedule(
     return register
 
 
-def _check_text(cron: object) -> None:
+def _check_text(cron: object, name: object, handler: object) -> None:
     if not isinstance(cron, str):  # the function itself: @schedule without its parentheses
         example = '@schedule("0 2 * * *")'
         raise TypeError(f"{example} is how a schedule is given; this is one with {cron!r}")
+    for option, value in (("name", name), ("handler", handler)):
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"schedule {cron!r}: {option} must be text, not {value!r}")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()  # a lone surrogate has no bytes for a record's header
+    except UnicodeEncodeError:
+        return False
+    return 1 <= len(name) <= MAX_SCHEDULE_NAME
 
 
 def _zone(what: str, name: str) -> ZoneInfo:

@@ -10,6 +10,7 @@ import msgspec
 SWEPT_KEY = b"swept"
 FIRED_PREFIX = b"fired-"
 SINCE_PREFIX = b"since-"
+MEMORY = 60  # runs
 MAX_SKEW_MS = 60_000  # how far the clocks of two workers may be apart
 
 T = TypeVar("T")
@@ -30,33 +31,46 @@ class Swept(msgspec.Struct, frozen=True):
 
 
 class Fired(msgspec.Struct, frozen=True):
-    """The last run of a schedule that intake admitted: its scheduled time (epoch ms) and the
-    offset of its job. A run for the same time or an earlier one, at another offset, is none.
-    Only intake writes it, right before the job's row."""
+    """The runs of a schedule that intake has admitted: the newest one's scheduled time (epoch ms)
+    and the offset of its job, and the times of the last ``MEMORY`` in order of time. A run for one
+    of these, or for an earlier time, is one too many. They need not come in order: a clock may
+    be wrong, and right again. Only intake writes it, right before the job's row."""
 
     schedule: str
     at: int
     offset: int
+    times: tuple[int, ...] = ()
+
+    @classmethod
+    def after(cls, last: Fired | None, schedule: str, at: int, offset: int) -> Fired:
+        """The mark when one more run is admitted."""
+        times = sorted({*(() if last is None else last.times), at})
+        return cls(schedule, at, offset, tuple(times[-MEMORY:]))
 
     @property
     def key(self) -> bytes:
         """The key of its record."""
         return FIRED_PREFIX + self.schedule.encode()
 
-    def covers(self, at: int, offset: int, now: int) -> bool:
-        """Whether a run for ``at``, whose record is at ``offset``, is one too many.
+    def has(self, at: int) -> bool:
+        """Whether the run for ``at`` has been admitted, or is too old to tell."""
+        return at in self.times or (len(self.times) >= MEMORY and at < self.times[0])
 
-        A mark of the future doesn't count: a clock has been wrong, and is right again.
-        """
-        return at <= self.at <= now + MAX_SKEW_MS and (at, offset) != (self.at, self.offset)
+    def covers(self, at: int, offset: int) -> bool:
+        """Whether a run for ``at``, whose record is at ``offset``, is one too many."""
+        return self.has(at) and (at, offset) != (self.at, self.offset)
+
+    def until(self, now: int) -> int | None:
+        """The newest of its times that isn't in the future; epoch ms."""
+        return max((at for at in self.times if at <= now + MAX_SKEW_MS), default=None)
 
 
 class Since(msgspec.Struct, frozen=True):
-    """When a schedule was first seen with this cron expression (epoch ms): times before that
-    were never missed. Only the sender of scheduled jobs writes it."""
+    """When a schedule was first seen with this rule, its cron expression and zone (epoch ms):
+    times before that were never missed. Only the sender of scheduled jobs writes it."""
 
     schedule: str
-    cron: str
+    rule: str
     at: int
 
     @property

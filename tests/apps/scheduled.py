@@ -24,7 +24,13 @@ def skipping(at: datetime) -> str:
     return at.isoformat()
 
 
-@schedule("0 0 1 1 *", handler="echo", name="broken")
+@schedule("0 0 1 1 *", handler="echo", name="new-year")
+def new_year(at: datetime) -> str:
+    """Once a year."""
+    return at.isoformat()
+
+
+@schedule(CRON, handler="echo", name="broken")
 def broken(at: datetime) -> str:
-    """Would fail, in January."""
-    raise OSError("the disk is full")
+    """Never has any data."""
+    raise SystemExit(3)

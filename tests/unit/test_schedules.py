@@ -14,7 +14,7 @@ from jobs import registry as registry_module
 from jobs.model import ScheduledRun
 from jobs.registry import HANDLERS
 from jobs.schedules import SCHEDULES, Due, Missed, Schedule
-from tables.marks import MAX_SKEW_MS, Fired, Marks, Since, Swept
+from tables.marks import MEMORY, Fired, Marks, Since, Swept
 
 BERLIN = "Europe/Berlin"
 
@@ -125,8 +125,12 @@ async def coroutine(at: datetime) -> None: ...
         ("0 0 * * *", {"timezone": "../etc"}, None, "no time zone is named"),
         ("0 0 * * *", {"missed": "all"}, None, "missed is 'skip' or 'last', not 'all'"),
         ("0 0 * * *", {"grace": "soon"}, None, "grace: "),
-        ("0 0 * * *", {"grace": "10ms"}, None, "grace must be at least 1s, not '10ms'"),
-        ("0 0 * * *", {"name": "n" * 101}, lambda at: 1, "name has 1 to 100 characters"),
+        ("0 0 * * *", {"grace": "10ms"}, None, "grace must be from 1s to 1h, not '10ms'"),
+        ("0 0 * * *", {"grace": "2h"}, None, "grace must be from 1s to 1h, not '2h'"),
+        ("0 0 * * *", {"name": 5}, None, "name must be text, not 5"),
+        ("0 0 * * *", {"name": b"x"}, None, "name must be text, not b'x'"),
+        ("0 0 * * *", {"name": "\ud800"}, lambda at: 1, "name is text of 1 to 100 characters"),
+        ("0 0 * * *", {"name": "n" * 101}, lambda at: 1, "name is text of 1 to 100 characters"),
         ("0 0 * * *", {}, coroutine, "must be def, not async def"),
         ("0 0 * * *", {}, lambda: 1, r"takes the time, \(at\)"),
         (lambda at: 1, {}, None, r'@schedule\("0 2 \* \* \*"\) is how a schedule is given'),
@@ -184,13 +188,54 @@ def test_other_headers_are_no_run(headers: Any) -> None:
     assert ScheduledRun.of(headers) is None
 
 
-def test_a_run_is_covered_by_a_later_one_or_by_its_own_time_elsewhere() -> None:
-    last = Fired("n", 1_000, 7)
-    assert last.covers(1_000, 8, now=5_000)
-    assert last.covers(999, 8, now=5_000)
-    assert not last.covers(1_000, 7, now=5_000), "its own record, delivered again"
-    assert not last.covers(1_001, 8, now=5_000)
-    assert not Fired("n", 5_001 + MAX_SKEW_MS, 7).covers(1_000, 8, now=5_000), "of a wrong clock"
+def test_each_time_is_admitted_once_in_whatever_order() -> None:
+    last: Fired | None = None
+    for offset, at in enumerate([1_000, 2_000, 900_000, 3_000]):  # a clock jumps, and back
+        assert last is None or not last.covers(at, offset)
+        last = Fired.after(last, "n", at, offset)
+    assert last is not None
+    assert all(last.covers(at, 9) for at in (1_000, 2_000, 3_000, 900_000))
+    assert not last.covers(3_000, 3), "its own record, delivered again"
+    assert last.covers(2_000, 3)
+    assert not last.covers(4_000, 9)
+    assert last.until(5_000) == 3_000
+    assert last.until(0) is None or last.until(0) == 3_000
+    assert last.until(900_000) == 900_000
+
+
+def test_what_is_too_old_to_be_told_is_one_too_many() -> None:
+    last: Fired | None = None
+    for n in range(MEMORY + 10):
+        last = Fired.after(last, "n", n * 1_000, n)
+    assert last is not None
+    assert len(last.times) == MEMORY
+    assert last.covers(500, 99)
+    assert last.covers(10_000, 99)
+    assert not last.covers(MEMORY * 1_000 + 10_500, 99)
+
+
+@pytest.mark.parametrize(
+    ("cron", "zone"),
+    [
+        ("30 2 * * *", BERLIN),
+        ("15 1,2,3 * * *", BERLIN),
+        ("30 1 * * *", "America/New_York"),
+        ("45 1 * * *", "Australia/Lord_Howe"),
+        ("*/20 * * * *", BERLIN),
+    ],
+)
+def test_the_last_missed_time_is_one_of_its_times_also_when_clocks_change(
+    cron: str, zone: str
+) -> None:
+    one = made(cron, timezone=zone)
+    for day in ("2026-03-08", "2026-03-29", "2026-04-05", "2026-10-04", "2026-10-25", "2026-11-01"):
+        start = ms(f"{day}T00:00+00:00") - 86_400_000
+        times = [start]
+        while times[-1] < start + 2 * 86_400_000:
+            times.append(one.next(times[-1]))
+        for now in range(start + 3_600_000, start + 2 * 86_400_000, 600_000):
+            before = [at for at in times[1:] if at <= now - one.grace_ms]
+            assert one.due(start, now).late == (before[-1] if before else None), (day, now)
 
 
 def test_marks_by_their_keys() -> None:
