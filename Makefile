@@ -16,7 +16,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 	--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka faults check lock clean
+.PHONY: help run test test-kafka faults faults-selftest check lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ test-kafka: $(DEV) ## what needs a broker, on Apache Kafka (Java 17 and Maven; o
 
 faults: $(DEV) ## SEEDS=20 schedules of faults from START=1 on, on Apache Kafka: what is lost, or goes back?
 	@exec $(BIN)/python -m tests.faults --seeds $(or $(SEEDS),20) --start $(or $(START),1) $(ARGS)
+
+faults-selftest: $(DEV) ## is it noticed when one of the product's safeguards is off?
+	@exec $(BIN)/python -m tests.faults --selftest $(ARGS)
 
 check: $(DEV) ## style, types, and which package may import which
 	$(BIN)/ruff check .

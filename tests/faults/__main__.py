@@ -16,10 +16,13 @@ from pathlib import Path
 from tests.faults.brokers import Brokers
 from tests.faults.drive import Drive, Outcome
 from tests.faults.plan import Plan, plan
+from tests.faults.selftest import MUTANTS
 
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
+    if options.selftest:
+        return selftest(options.only)
     began = time.monotonic()
     bad: list[int] = []
     for seed in range(options.start, options.start + options.seeds):
@@ -36,6 +39,26 @@ def main(arguments: list[str]) -> int:
         print(f"again: make faults SEEDS=1 START={bad[0]}")
         return 1
     print(f"{seeds}: {options.seeds} passed in {took:.0f}s")
+    return 0
+
+
+def selftest(only: str | None) -> int:
+    """Each safeguard turned off must be noticed; with all of them on nothing is."""
+    missed = []
+    for mutant in MUTANTS:
+        if only not in (None, mutant.name):
+            continue
+        print(f"-- {mutant.name}", flush=True)
+        outcome = run(mutant.plan())
+        found = [f"{rule}: {n}" for rule, n in outcome.report.rules.items()]
+        print(f"   {', '.join(found) or 'nothing is found'}; {outcome.seconds:.0f}s", flush=True)
+        shutil.rmtree(outcome.folder, ignore_errors=True)
+        if not found:
+            missed.append(mutant.name)
+    if missed:
+        print(f"not noticed: {', '.join(missed)}")
+        return 1
+    print("each was noticed")
     return 0
 
 
@@ -65,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", type=int, default=1, help="the first one's number")
     parser.add_argument("--seconds", type=float, default=20.0, help="of load, for each")
     parser.add_argument("--rate", type=float, default=20.0, help="jobs a second")
+    parser.add_argument("--selftest", action="store_true", help="is what is broken noticed?")
+    parser.add_argument("--only", help="one of the selftest's names")
     parser.add_argument("--keep", action="store_true", help="keep what was recorded in any case")
     return parser
 
