@@ -14,9 +14,11 @@ import time
 from pathlib import Path
 
 from tests.faults.brokers import Brokers
-from tests.faults.drive import Drive, Outcome
+from tests.faults.drive import REST_S, Drive, Outcome
 from tests.faults.plan import Plan, plan
 from tests.faults.selftest import MUTANTS
+
+HURT_S = 30.0  # of a product that loses jobs, not all come to an end
 
 
 def main(arguments: list[str]) -> int:
@@ -49,7 +51,7 @@ def selftest(only: str | None) -> int:
         if only not in (None, mutant.name):
             continue
         print(f"-- {mutant.name}", flush=True)
-        outcome = run(mutant.plan())
+        outcome = run(mutant.plan(), rest_s=HURT_S)
         found = [f"{rule}: {n}" for rule, n in outcome.report.rules.items()]
         print(f"   {', '.join(found) or 'nothing is found'}; {outcome.seconds:.0f}s", flush=True)
         shutil.rmtree(outcome.folder, ignore_errors=True)
@@ -62,11 +64,11 @@ def selftest(only: str | None) -> int:
     return 0
 
 
-def run(wanted: Plan, keep: bool = False) -> Outcome:
+def run(wanted: Plan, keep: bool = False, rest_s: float = REST_S) -> Outcome:
     """One schedule, on a broker of its own."""
     folder = Path(tempfile.mkdtemp(prefix=f"faults-{wanted.seed}-"))
     with Brokers(wanted.brokers) as brokers:
-        outcome = asyncio.run(Drive(wanted, brokers, folder).run())
+        outcome = asyncio.run(Drive(wanted, brokers, folder, rest_s).run())
     if outcome.good and not keep:
         shutil.rmtree(folder)
     return outcome

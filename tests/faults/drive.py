@@ -70,8 +70,10 @@ class Outcome:
 class Drive:
     """One schedule."""
 
-    def __init__(self, plan: Plan, brokers: Brokers, folder: Path, **settings: str) -> None:
+    def __init__(self, plan: Plan, brokers: Brokers, folder: Path, rest_s: float = REST_S) -> None:
+        """``rest_s``: how long the end may take."""
         self.plan = plan
+        self._rest_s = rest_s
         self.brokers = brokers
         self.folder = folder
         self.misdeeds: list[str] = []
@@ -87,7 +89,6 @@ class Drive:
             "JOBS_GRACE": "1s",
             "JOBS_WORKERS": "30",
             "JOBS_RERUN_WORKERS": "30",
-            **settings,
         }
         self._copies = folder / "copies"
         if plan.store:
@@ -105,7 +106,7 @@ class Drive:
             fresh = await self._start(Slot(90, []))
             urls = [*self._urls(), fresh.url]
             await collect.collect(
-                self.folder, self.brokers.address, names, PARTITIONS, urls, REST_S
+                self.folder, self.brokers.address, names, PARTITIONS, urls, self._rest_s
             )
             report = judge(load_history(self.folder))
             self._read_logs()
@@ -255,6 +256,8 @@ class Drive:
     async def _heal(self) -> None:
         """Everything is well again: each slot has a worker, and all of them are ready."""
         for slot in self.slots:
+            if slot.process is not None and "CLOCK_JUMP" in slot.process.settings:
+                await self._end(slot, signal.SIGTERM)  # by its clock, jobs may wait for an hour
             if slot.process is not None and slot.process.process.poll() is not None:
                 self._bury(slot)
             if slot.process is None:
