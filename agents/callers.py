@@ -78,17 +78,24 @@ class Callers:
         """End the processes."""
         self._processes.close()
 
-    async def call(self, handler: Handler, job_id: JobId, row: Job, timeout_s: float) -> Any:
-        """One attempt; what the handler returns or raises.
+    async def call(
+        self,
+        handler: Handler,
+        job_id: JobId,
+        row: Job,
+        timeout_s: float,
+        begun: Callable[[], None] = lambda: None,
+    ) -> Any:
+        """One attempt; what the handler returns or raises. ``begun`` is called when a process has
+        begun it; an attempt of another kind begins at once.
 
         Raises:
             Discard: the data is not what the handler's annotation says.
         """
         self._progress[job_id] = None
         raw = _NULL if row.data is msgspec.UNSET else row.data
-        deadline = datetime.now(UTC) + timedelta(seconds=timeout_s)
         if handler.kind is Kind.PROCESS:
-            return await self._call_process(handler, job_id, row, bytes(raw), deadline)
+            return await self._call_process(handler, job_id, row, bytes(raw), timeout_s, begun)
         stop = threading.Event()
         threaded = handler.kind is Kind.THREAD
         context = Context(
@@ -96,7 +103,7 @@ class Callers:
             attempt=row.attempt,
             max_attempts=row.max_attempts,
             submitted_at_ms=row.submitted_at,
-            deadline=deadline,
+            deadline=datetime.now(UTC) + timedelta(seconds=timeout_s),
             logger=BoundLogger.of(job_id, row.attempt),
             resources=self._resources,
             report=partial(self._report, job_id),
@@ -113,7 +120,13 @@ class Callers:
         return await handler.function(context, data)
 
     async def _call_process(
-        self, handler: Handler, job_id: JobId, row: Job, data: bytes, deadline: datetime
+        self,
+        handler: Handler,
+        job_id: JobId,
+        row: Job,
+        data: bytes,
+        timeout_s: float,
+        begun: Callable[[], None],
     ) -> Any:
         call = Call(
             module=handler.function.__module__,
@@ -123,12 +136,17 @@ class Callers:
             max_attempts=row.max_attempts,
             data=data,
             submitted_at_ms=row.submitted_at,
-            deadline=deadline,
+            timeout_s=timeout_s,
             level=logging.getLogger(HANDLER_LOGGER).getEffectiveLevel(),
             hooks=tuple(dict.fromkeys(opener.__module__ for opener in HOOKS.openers())),
         )
-        submit = partial(self._submit_encoded, asyncio.get_running_loop())
-        return await self._processes.call(call, Listener(partial(self._report, job_id), submit))
+        loop = asyncio.get_running_loop()
+        listener = Listener(
+            report=partial(self._report, job_id),
+            submit=partial(self._submit_encoded, loop),
+            begun=partial(loop.call_soon_threadsafe, begun),
+        )
+        return await self._processes.call(call, listener)
 
     async def _submit(self, request: dict[str, Any]) -> JobId:
         try:

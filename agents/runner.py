@@ -26,7 +26,7 @@ from jobs import state
 from jobs.codec import encode_row
 from jobs.durations import NS_PER_S
 from jobs.model import Job, JobId, Status
-from jobs.registry import Handler
+from jobs.registry import Handler, Kind
 from jobs.retry import RetryPolicy
 from log.writer import NotWritten
 from settings import Settings
@@ -288,8 +288,9 @@ class Runner:
         handler = self._registry.get(row.handler)
         assert handler is not None  # looked up in _begin, and handlers don't leave
         timeout_s = self._timeout_s(row)
-        call = partial(self.callers.call, handler, job_id, row, timeout_s)
-        return await attempt.run(call, timeout_s)
+        call = partial(self.callers.call, handler, job_id, row, timeout_s, attempt.start_clock)
+        at_once = handler.kind is not Kind.PROCESS  # its clock is for its own work
+        return await attempt.run(call, timeout_s, at_once=at_once)
 
     def _timeout_s(self, job: Job) -> float:
         own_ns = job.timeout_ns

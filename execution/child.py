@@ -14,9 +14,23 @@ from typing import NamedTuple
 
 from execution import inside
 from execution.logs import replay
-from execution.messages import Answer, Begun, Call, Log, Progress, Submit, Submitted
+from execution.messages import (
+    Answer,
+    Begun,
+    Call,
+    FromProcess,
+    Log,
+    Prepare,
+    Progress,
+    Ready,
+    Submit,
+    Submitted,
+)
 from jobs.errors import InvalidRequest
 from jobs.model import JobId
+
+READY_S = 60.0
+"""How long an attempt waits for its process to start and to import the handler's module."""
 
 LOOK_S = 0.25  # between looks whether a process that says nothing is still there
 END_S = 1.0  # for one that has closed its connection
@@ -32,32 +46,48 @@ class NeverBegan(ProcessDied):
     """It ended before the handler's code ran; another process may be tried."""
 
 
+class NotReady(Exception):
+    """The process didn't get as far as the handler's code in time."""
+
+
+class Left(Exception):
+    """The attempt was stopped while its process was getting ready; that goes on."""
+
+
 class Listener(NamedTuple):
     """Where the worker takes what an attempt says. Called in the conversation's thread.
 
-    ``submit`` takes a request as JSON; its future has the id or the error.
+    ``submit`` takes a request as JSON; its future has the id or the error. ``begun`` is called
+    when the handler's code begins: all before it is the process's own business.
     """
 
     report: Callable[[float, str], None]
     submit: Callable[[bytes], Future[JobId]]
+    begun: Callable[[], object] = lambda: None
 
 
 class Child:
     """A process that runs one attempt at a time, and its own connection to it.
 
-    The event loop calls ``kill``; all that may block is in ``run``, for a thread.
+    The event loop calls ``stop`` and ``expire``; all that may block is in ``run``, for a thread.
     """
 
     def __init__(self, module: str) -> None:
         """``module`` is what it will be needed for first."""
+        self.broken = False  # a module can't be imported there
         self._module = module
+        self._imported: set[str] = set()
+        self._asked: str | None = None  # to import; it hasn't answered yet
         self._ours, self._theirs = _SPAWN.Pipe()
         self._process: SpawnProcess | None = None
         self._starting = threading.Lock()
         self._state = threading.Lock()  # held for a moment only
         self._sending = threading.Lock()  # so that nothing is sent on a closed connection
-        self._running = False
+        self._taken = False
+        self._called = False  # the call is on its way: only a kill stops it
         self._begun = False
+        self._left = False
+        self._late = False
         self._killed = False
 
     @property
@@ -66,9 +96,16 @@ class Child:
         process = self._process
         return not self._killed and (process is None or process.is_alive())
 
+    def near(self, module: str) -> int:
+        """How near it is to an attempt of this module's: 2 has imported it, 1 is at it."""
+        if module in self._imported:
+            return 2
+        return int(module in (self._module, self._asked))
+
     def take(self) -> None:
-        """Keep it for one attempt: before ``run`` and ``kill``."""
-        self._running = True
+        """Keep it for one attempt: before ``run``, ``stop`` and ``expire``."""
+        self._called = self._begun = self._left = False
+        self._taken = True
 
     def start(self) -> None:
         """Start the process, unless it has been.
@@ -90,31 +127,51 @@ class Child:
         """Run an attempt, and wait for its end; when it is killed, for the process's.
 
         Raises:
+            Left: it was stopped before its process was ready; that is as usable as before.
+            NotReady: it was too late before the handler began.
             ProcessDied: it ended before it gave an answer; ``NeverBegan`` if before the handler.
         """
-        self._begun = False
         try:
             self.start()
-            self._ours.send(call)
-            answer = self._listen(listener)
+            failure = self._prepare(call.module)
+            if failure is not None:
+                self._ended(None)
+                return failure
+            answer = self._converse(call, listener)
+        except Left:
+            raise
         except (EOFError, OSError) as exc:
-            died = ProcessDied if self._begun else NeverBegan
-            raise died(self._ended(exc)) from None
+            why = self._ended(exc)
+            if self._late:
+                raise NotReady(
+                    f"the handler's process was still starting, or importing module "
+                    f"{call.module}, when the attempt had waited {READY_S:g}s for it"
+                ) from None
+            raise (ProcessDied if self._begun else NeverBegan)(why) from None
         except BaseException:
             self._ended(None)
             raise
         with self._state:
-            self._running = False
+            self._taken = False
             killed = self._killed
         if killed:
             self._ended(None)
             raise ProcessDied("killed when it had just ended")
         return answer
 
-    def kill(self) -> None:
-        """Kill the process if it runs an attempt; ``run`` ends then."""
+    def stop(self) -> None:
+        """End ``run``: kill the process if it has the call. One that is getting ready goes on, for
+        the next attempt."""
         with self._state:
-            if self._running:
+            if self._taken and self._called:
+                self._kill()
+            self._left = True
+
+    def expire(self) -> None:
+        """The attempt has waited long enough for its process, unless the handler has begun."""
+        with self._state:
+            if self._taken and not self._begun:
+                self._late = True
                 self._kill()
 
     def close(self) -> None:
@@ -135,25 +192,60 @@ class Child:
         if self._process is not None:
             _kill(self._process)
 
-    def _listen(self, listener: Listener) -> Answer:
-        assert self._process is not None
+    def _prepare(self, module: str) -> Answer | None:
+        """Have the module imported; an answer if it can't be."""
+        while self._asked is not None or module not in self._imported:
+            if self._asked is None:
+                self._ours.send(Prepare(module))
+                self._asked = module
+            match self._next(leave=True):
+                case Ready(failure):
+                    asked, self._asked = self._asked, None
+                    if failure is not None:
+                        self.broken = True
+                        if asked != module:  # an attempt asked for it that has left since
+                            raise EOFError
+                        return failure
+                    self._imported.add(asked or module)
+                case Log() as log:  # of a thread that an attempt has left behind
+                    self._log(log)
+        return None
+
+    def _converse(self, call: Call, listener: Listener) -> Answer:
+        with self._state:
+            if self._left:
+                raise Left
+            self._called = True
+        self._ours.send(call)
         while True:
-            # Its end closes the connection, unless it has left a copy to a process of its own.
-            if not self._ours.poll(LOOK_S):
-                if not self._process.is_alive():
-                    raise EOFError
-                continue
-            match self._ours.recv():
+            match self._next():
                 case Answer() as answer:
                     return answer
                 case Begun():
-                    self._begun = True
+                    with self._state:
+                        self._begun = True
+                    listener.begun()
                 case Progress(fraction, note):
                     listener.report(fraction, note)
                 case Log() as log:
-                    replay(log, self._process.pid)
+                    self._log(log)
                 case Submit(request):
                     listener.submit(request).add_done_callback(self._reply)
+
+    def _next(self, *, leave: bool = False) -> FromProcess:
+        assert self._process is not None
+        # Its end closes the connection, unless it has left a copy to a process of its own.
+        while not self._ours.poll(LOOK_S):
+            if not self._process.is_alive():
+                raise EOFError
+            if leave and self._left:
+                raise Left
+        message: FromProcess = self._ours.recv()
+        return message
+
+    def _log(self, log: Log) -> None:
+        assert self._process is not None
+        replay(log, self._process.pid)
 
     def _reply(self, done: Future[JobId]) -> None:
         # In the event loop. It doesn't block: the process waits for this and gets nothing else.

@@ -68,6 +68,8 @@ class Attempt:
         self.name = name  # for messages: the job and the attempt
         self.settled = asyncio.Event()  # for who runs it: its outcome is recorded, or nobody's
         self._stop: Stop | None = None
+        self._timeout_s = 0.0
+        self._limit: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
@@ -87,16 +89,27 @@ class Attempt:
             self._task.cancel()
             asyncio.get_running_loop().call_later(STOP_GRACE_S, self._settle_without, how)
 
-    async def run(self, function: Callable[[], Awaitable[Any]], timeout_s: float) -> Outcome:
-        """Run the handler and say how it ended."""
+    async def run(
+        self, function: Callable[[], Awaitable[Any]], timeout_s: float, *, at_once: bool = True
+    ) -> Outcome:
+        """Run the handler and say how it ended. Its clock starts ``at_once``, else when
+        ``start_clock`` is called: by a handler that waits for something that isn't its own."""
         if not self._outcome.done():
             loop = asyncio.get_running_loop()
+            self._timeout_s = timeout_s
             self._task = loop.create_task(_guarded(function), name=self.name)
             self._task.add_done_callback(self._ended)
-            limit = loop.call_later(timeout_s, self.stop, TimedOut(timeout_s))
-            self._task.add_done_callback(lambda _: limit.cancel())
+            if at_once:
+                self.start_clock()
         # Shielded: whoever waits may go; outcome and limit stay the attempt's own.
         return await asyncio.shield(self._outcome)
+
+    def start_clock(self) -> None:
+        """The handler's code begins: from now on its time counts."""
+        if self._limit is None and self._task is not None and not self._task.done():
+            loop, limit_s = asyncio.get_running_loop(), self._timeout_s
+            self._limit = limit = loop.call_later(limit_s, self.stop, TimedOut(limit_s))
+            self._task.add_done_callback(lambda _: limit.cancel())
 
     async def over(self) -> None:
         """Wait until the handler's code runs no more; only then is its slot free."""

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
@@ -18,7 +19,7 @@ import msgspec
 
 from execution.line import Line, Wire
 from execution.logs import HANDLER_LOGGER, BoundLogger, Forward
-from execution.messages import Answer, Begun, Call
+from execution.messages import Answer, Begun, Call, Prepare, Ready
 from execution.opening import OpenedHere
 from jobs.codec import encode_json
 from jobs.context import Context
@@ -33,7 +34,7 @@ PARENT_LOOK_S = 1.0
 def main(connection: Connection, worker: int, module: str) -> None:
     """Run what ``worker``, a process id, asks for over the connection, until it goes away.
 
-    ``module`` is imported at once, so that the first attempt needn't wait for it.
+    ``module`` is imported at once, so that it may be ready when the first attempt comes.
     """
     _stand_alone(worker)
     os.set_inheritable(connection.fileno(), False)  # not for programs that handlers start
@@ -42,25 +43,38 @@ def main(connection: Connection, worker: int, module: str) -> None:
     logger.addHandler(Forward(wire.send))
     logger.propagate = False
     opened = OpenedHere(HOOKS)
+    pid = os.getpid()
     failures = {module: _import(module)}
     while True:
+        _end_forks(pid)
         try:
-            call: Call = connection.recv()
+            message: Prepare | Call = connection.recv()
         except (EOFError, OSError):
             os._exit(0)  # threads that handlers have left behind don't keep it
-        wire.send(Begun())
-        logger.setLevel(call.level)
+        if isinstance(message, Prepare):
+            if message.module not in failures:
+                failures[message.module] = _import(message.module)
+            failure = failures[message.module]
+            wire.send(Ready(failure))
+            if failure is not None:  # what is half imported can't be imported again, only elsewhere
+                os._exit(1)
+            continue
+        logger.setLevel(message.level)
         line = Line(wire)
-        if call.module not in failures:
-            failures[call.module] = _import(call.module)
-        failure = failures[call.module]
-        answer = failure or _run(call, line, opened)
+        wire.send(Begun())
+        answer = _run(message, line, opened)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # closed by a handler, say
                 stream.flush()
+        _end_forks(pid)
         line.end(answer)
-        if failure is not None:  # what is half imported can't be imported again, only elsewhere
-            os._exit(1)
+
+
+def _end_forks(pid: int) -> None:
+    """End a process that a handler has forked and that came back from it: the conversation is the
+    parent's, and it would take the next call."""
+    if os.getpid() != pid:
+        os._exit(0)
 
 
 def _stand_alone(worker: int) -> None:
@@ -106,7 +120,7 @@ def _run(call: Call, line: Line, opened: OpenedHere) -> Answer:
         attempt=call.attempt,
         max_attempts=call.max_attempts,
         submitted_at_ms=call.submitted_at_ms,
-        deadline=call.deadline,
+        deadline=_deadline(call.timeout_s),
         logger=BoundLogger.of(call.job_id, call.attempt),
         resources=opened,
         report=line.progress,
@@ -118,6 +132,10 @@ def _run(call: Call, line: Line, opened: OpenedHere) -> Answer:
     except InvalidRequest as exc:  # admitted by other code than this
         return Answer(error=str(exc), steering="discard")
     return _call(handler, context, data)
+
+
+def _deadline(timeout_s: float | None) -> datetime | None:
+    return None if timeout_s is None else datetime.now(UTC) + timedelta(seconds=timeout_s)
 
 
 def _call(handler: Handler, context: Context, data: Any) -> Answer:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import NamedTuple
 
 from jobs.model import JobId
+
+
+class Prepare(NamedTuple):
+    """Import a handler's module. The answer is ``Ready``."""
+
+    module: str
+
+
+class Ready(NamedTuple):
+    """The module that was asked for is imported, or why it can't be; then the process ends."""
+
+    failure: Answer | None = None
 
 
 class Call(NamedTuple):
@@ -19,13 +30,13 @@ class Call(NamedTuple):
     max_attempts: int
     data: bytes
     submitted_at_ms: int
-    deadline: datetime | None = None
+    timeout_s: float | None = None
     level: int = 0
     hooks: tuple[str, ...] = ()
 
 
 class Begun(NamedTuple):
-    """The process has the call; from here on the handler's code may have run."""
+    """The process has the call, and runs the handler's code from here on."""
 
 
 class Answer(NamedTuple):
@@ -73,4 +84,4 @@ class Submitted(NamedTuple):
     field: str | None = None
 
 
-FromProcess = Begun | Answer | Progress | Log | Submit
+FromProcess = Ready | Begun | Answer | Progress | Log | Submit

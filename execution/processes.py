@@ -3,6 +3,7 @@ started."""
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import threading
@@ -11,7 +12,7 @@ from functools import partial
 import msgspec
 
 from execution.calls import in_thread
-from execution.child import Child, Listener, NeverBegan
+from execution.child import READY_S, Child, Listener, NeverBegan
 from execution.messages import Answer, Call
 from jobs.steering import Discard, Retry
 
@@ -36,12 +37,14 @@ class Processes:
         self._closed = False
 
     async def call(self, call: Call, listener: Listener) -> msgspec.Raw:
-        """Run an attempt. Cancelling it kills the process; it returns when that is gone.
+        """Run an attempt. Cancelling it kills the process if the handler has begun; it returns when
+        that is gone.
 
         Raises:
             Retry, Discard: the handler steers.
             HandlerFailed: it raised anything else.
             ProcessDied: its process ended.
+            NotReady: there was none in time.
         """
         try:
             answer = await self._ask(call, listener)
@@ -66,13 +69,16 @@ class Processes:
 
     async def _ask(self, call: Call, listener: Listener) -> Answer:
         child = self._take(call.module)
+        limit = asyncio.get_running_loop().call_later(READY_S, child.expire)
         try:
-            answer: Answer = await in_thread(partial(child.run, call, listener), child.kill)
+            answer: Answer = await in_thread(partial(child.run, call, listener), child.stop)
             return answer
         finally:
+            limit.cancel()
             self._give_back(child, call.module)
 
     def _take(self, module: str) -> Child:
+        self._idle.sort(key=lambda child: child.near(module))
         while self._idle:
             child = self._idle.pop()
             if child.usable:
@@ -88,8 +94,8 @@ class Processes:
             self._idle.append(child)
             return
         self._drop(child)
-        if not self._closed:
-            # The next attempt's clock needn't run while a process starts.
+        if not (self._closed or child.broken):
+            # The next attempt needn't wait for a process's start then.
             fresh = self._new(module)
             self._idle.append(fresh)
             threading.Thread(target=_start, args=[fresh], daemon=True).start()

@@ -19,7 +19,7 @@ from jobs.codec import decode_request
 from jobs.durations import NS_PER_S
 from jobs.errors import InvalidRequest
 from jobs.model import Job, JobId, Malformed, Status
-from jobs.registry import HANDLERS, Handler
+from jobs.registry import HANDLERS, Handler, Kind
 from jobs.resources import HOOKS, Resources
 from jobs.retry import RetryPolicy
 from settings import Settings, load
@@ -172,8 +172,10 @@ class _Rehearsal:
         timeout_ns = self._default_timeout_ns if row.timeout_ns is None else row.timeout_ns
         timeout_s = timeout_ns / NS_PER_S
         attempt = Attempt(f"{self._handler.name} attempt {row.attempt}")
-        call = partial(self.callers.call, self._handler, JOB_ID, row, timeout_s)
-        outcome = await attempt.run(call, timeout_s)
+        begun = attempt.start_clock
+        call = partial(self.callers.call, self._handler, JOB_ID, row, timeout_s, begun)
+        at_once = self._handler.kind is not Kind.PROCESS
+        outcome = await attempt.run(call, timeout_s, at_once=at_once)
         await attempt.over()
         return outcome
 

@@ -166,6 +166,13 @@ def forked(ctx: Context, data: str) -> NoReturn:
     os._exit(3)
 
 
+@handler("p-fork-returns", process=True)
+def fork_returns(ctx: Context, data: Any) -> list[int]:
+    """Comes back twice: in its own process, and in one that it has forked."""
+    parent, pid = os.getpid(), os.fork()
+    return [parent, 0 if pid else 1]
+
+
 @handler("p-unshown", process=True)
 def unshown(ctx: Context, data: Any) -> NoReturn:
     """Raises what can be neither shown nor pickled."""

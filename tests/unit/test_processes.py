@@ -23,7 +23,8 @@ import pytest_asyncio
 
 import handlers  # noqa: F401 - registers those that come with the worker
 from agents.callers import Callers
-from execution.child import ProcessDied
+from execution.child import NotReady, ProcessDied
+from execution.executor import Attempt, Returned, TimedOut
 from execution.processes import Call, HandlerFailed, Listener, Processes
 from jobs.model import Job, JobId, Status
 from jobs.registry import HANDLERS
@@ -243,6 +244,17 @@ async def test_sigterm_and_sigint_leave_its_end_to_the_worker(pool: Processes) -
 
 
 @pytest.mark.asyncio
+async def test_a_fork_that_comes_back_takes_no_further_call(pool: Processes) -> None:
+    parent, fork = await perform(pool, call("p-fork-returns"))
+    assert fork == 0
+    pids = [(await perform(pool, call("p-context")))["pid"] for _ in range(3)]
+    assert pids == [parent] * 3
+    async with asyncio.timeout(60):
+        while not all(map(gone, psutil.Process(parent).children())):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.asyncio
 async def test_one_that_dies_is_noticed_though_a_fork_holds_its_connection(
     pool: Processes, tmp_path: Path
 ) -> None:
@@ -305,6 +317,92 @@ def test_who_exits_without_a_close_is_not_kept(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, script, path], env=environ, timeout=60, check=False)
     assert done.returncode == 7
     assert not psutil.pid_exists(int(path.read_text().split()[0]))
+
+
+# Getting ready: its time isn't the attempt's
+
+GATED = Call("tests.apps.gated", "p-gated", ID, 1, 1, b"null", 7)
+
+
+class Gate:
+    """Until it is open, no process gets through the import; one that tries names itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.pids = folder / "gate", folder / "pids"
+
+    def open(self) -> None:
+        self.path.touch()
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    made = Gate(tmp_path)
+    monkeypatch.setenv("GATE", str(made.path))
+    monkeypatch.setenv("AT_THE_GATE", str(made.pids))
+    return made
+
+
+@pytest.mark.asyncio
+async def test_an_attempts_clock_starts_with_its_handler(pool: Processes, gate: Gate) -> None:
+    attempt = Attempt("job 3-7 attempt 1")
+    loop = asyncio.get_running_loop()
+    begun = partial(loop.call_soon_threadsafe, attempt.start_clock)
+    listener = Listener(lambda fraction, note: None, nobody, begun)
+    limit_s = 0.3
+    running = asyncio.create_task(
+        attempt.run(partial(pool.call, GATED, listener), limit_s, at_once=False)
+    )
+    await pids(gate.pids)
+    done, _ = await asyncio.wait([running], timeout=3 * limit_s)
+    assert not done, "it has no outcome while its process imports"
+    gate.open()
+    assert isinstance(await running, Returned)
+
+    hanging = Attempt("job 3-7 attempt 2")
+    begun = partial(loop.call_soon_threadsafe, hanging.start_clock)
+    listener = Listener(lambda fraction, note: None, nobody, begun)
+    asked = GATED._replace(data=b'"hang"', timeout_s=limit_s)
+    outcome = await hanging.run(partial(pool.call, asked, listener), limit_s, at_once=False)
+    assert outcome == TimedOut(limit_s)
+    await hanging.over()
+
+
+@pytest.mark.asyncio
+async def test_a_cancel_leaves_an_import_to_the_next_attempt(pool: Processes, gate: Gate) -> None:
+    for _ in range(2):
+        task = asyncio.create_task(perform(pool, GATED))
+        (process,) = await pids(gate.pids)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    gate.open()
+    assert await perform(pool, GATED) == process.pid
+
+
+@pytest.mark.asyncio
+async def test_other_modules_wait_for_an_import_that_goes_on(pool: Processes, gate: Gate) -> None:
+    first = (await perform(pool, call("p-context")))["pid"]
+    task = asyncio.create_task(perform(pool, GATED))
+    await pids(gate.pids)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    other = asyncio.create_task(perform(pool, call("p-context")))
+    gate.open()
+    assert (await other)["pid"] == first
+    assert await perform(pool, GATED) == first
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_does_not_get_ready_is_given_up(
+    pool: Processes, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("execution.processes.READY_S", 1.0)
+    with pytest.raises(NotReady, match=r"still starting, or importing module tests\.apps\.gated"):
+        await perform(pool, GATED)
+    gate.open()
+    monkeypatch.setattr("execution.processes.READY_S", 60.0)
+    assert await perform(pool, GATED)
 
 
 # What it raises
