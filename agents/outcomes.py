@@ -11,7 +11,7 @@ from execution.processes import HandlerFailed
 from jobs import state
 from jobs.codec import MAX_DELAY_NS, encode_json
 from jobs.durations import NS_PER_MS, NS_PER_S, format_duration
-from jobs.errors import InvalidRequest
+from jobs.errors import InvalidRequest, text_of, told
 from jobs.model import Job
 from jobs.registry import Handler
 from jobs.retry import RetryPolicy
@@ -46,23 +46,21 @@ class Outcomes:
 
     def _raised(self, job: Job, handler: Handler | None, error: BaseException, now: int) -> Job:
         if isinstance(error, Discard):
-            return self._failed(job, handler, _text(error) or "discarded", now, again=False)
+            return self._failed(job, handler, text_of(error) or "discarded", now, again=False)
         if isinstance(error, Retry):
             delay_ns = getattr(error, "delay_ns", None)  # a subclass may have left it out
             # One may also have set it past Retry's own check: then it is the usual backoff.
             delay_ms = None
             if isinstance(delay_ns, int) and 0 <= delay_ns <= MAX_DELAY_NS:
                 delay_ms = delay_ns // NS_PER_MS
-            text = _text(error) or "the handler asked for a rerun"
+            text = text_of(error) or "the handler asked for a rerun"
             return self._failed(job, handler, text, now, delay_ms=delay_ms)
         if isinstance(error, HandlerFailed):  # told by its process
-            told = error.answer
-            return self._failed(
-                job, handler, told.error, now, again=told.worth_a_rerun, trace=_end(told.trace)
-            )
+            answer = error.answer
+            trace, again = _end(answer.trace), answer.worth_a_rerun
+            return self._failed(job, handler, answer.error, now, again=again, trace=trace)
         again = handler is None or handler.worth_a_rerun(error)
-        text = f"{type(error).__name__}: {_text(error)}"
-        return self._failed(job, handler, text, now, again=again, trace=_trace(error))
+        return self._failed(job, handler, told(error), now, again=again, trace=_trace(error))
 
     def _failed(
         self,
@@ -93,14 +91,6 @@ class Outcomes:
             return state.returned(job, now=now, result=result)
         preview = bytes(result)[: 4 * PREVIEW_CHARS].decode("utf-8", "ignore")[:PREVIEW_CHARS]
         return state.returned(job, now=now, result=encode_json(preview), whole_bytes=whole)
-
-
-def _text(error: BaseException) -> str:
-    """An exception's message; its own ``__str__`` is a handler's code and may raise, too."""
-    try:
-        return str(error)
-    except BaseException:  # even SystemExit, which would stop the event loop
-        return "(it can't be shown: its __str__ raises)"
 
 
 def _trace(error: BaseException) -> str | None:

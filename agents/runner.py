@@ -321,7 +321,7 @@ class Runner:
             after = self._outcomes.row(row, handler, outcome, now_ms())
             encode_row(after)
             return after
-        except Exception as exc:  # a handler's options or texts that nobody thought of
+        except BaseException as exc:  # a handler's options or texts that nobody thought of
             logger.exception("a job's outcome can't be kept; please report this")
             error = f"its outcome can't be kept ({type(exc).__name__}); see the worker's log"
             return state.failed(row, now=now_ms(), error=error, delay_ms=0, again=False)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from jobs.errors import told
+
 
 async def in_thread(function: Callable[[], Any], stop: Callable[[], None]) -> Any:
     """Run a function in a thread; when cancelled, call ``stop`` and wait for its end.
@@ -23,7 +25,7 @@ async def in_thread(function: Callable[[], Any], stop: Callable[[], None]) -> An
         try:
             future.set_result(function())
         except StopIteration as exc:  # a coroutine can't raise it
-            future.set_exception(RuntimeError(f"the handler raised StopIteration: {exc}"))
+            future.set_exception(RuntimeError(f"the handler raised {told(exc)}"))
         except BaseException as exc:
             future.set_exception(exc)
 

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.errors import told
+
 logger = logging.getLogger(__name__)
 
 STOP_GRACE_S = 1.0
@@ -147,4 +149,4 @@ async def _guarded(function: Callable[[], Awaitable[Any]]) -> Any:
         return await function()
     except (SystemExit, KeyboardInterrupt) as exc:
         # asyncio would stop the whole loop for these two.
-        raise HandlerExit(f"the handler raised {type(exc).__name__}: {exc}") from exc
+        raise HandlerExit(f"the handler raised {told(exc)}") from exc

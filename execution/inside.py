@@ -23,7 +23,7 @@ from execution.messages import Answer, Begun, Call, Prepare, Ready
 from execution.opening import OpenedHere
 from jobs.codec import encode_json
 from jobs.context import Context
-from jobs.errors import InvalidRequest
+from jobs.errors import InvalidRequest, text_of, told
 from jobs.registry import HANDLERS, Handler
 from jobs.resources import HOOKS
 from jobs.steering import Discard, Retry
@@ -106,7 +106,7 @@ def _import(module: str) -> Answer | None:
         importlib.import_module(module)
         return None
     except BaseException as exc:  # of a module's own code
-        error = f"module {module} can't be imported in a process: {_told(exc)}"
+        error = f"module {module} can't be imported in a process: {told(exc)}"
         return Answer(error=error, trace=_traced(exc))
 
 
@@ -144,18 +144,26 @@ def _call(handler: Handler, context: Context, data: Any) -> Answer:
         return Answer(result=_encoded(value))
     except Retry as exc:
         delay_ns = getattr(exc, "delay_ns", None)  # a subclass may have left it out
-        return Answer(error=_text(exc), steering="retry", delay_ns=delay_ns)
+        return Answer(error=text_of(exc), steering="retry", delay_ns=delay_ns)
     except Discard as exc:
-        return Answer(error=_text(exc), steering="discard")
+        return Answer(error=text_of(exc), steering="discard")
     except _NoResult as exc:
         error = f"the handler's result can't be kept: {exc}"
         return Answer(error=error, worth_a_rerun=False)
     except Exception as exc:
-        worth = handler.worth_a_rerun(exc)
-        return Answer(error=_told(exc), trace=_traced(exc), worth_a_rerun=worth)
+        return _failed(handler, exc)
     except BaseException as exc:  # sys.exit, say: the attempt's end, not the process's
-        error = f"HandlerExit: the handler raised {_told(exc)}"
+        error = f"HandlerExit: the handler raised {told(exc)}"
         return Answer(error=error, trace=_traced(exc))
+
+
+def _failed(handler: Handler, error: Exception) -> Answer:
+    try:
+        worth = handler.worth_a_rerun(error)
+    except BaseException as exc:  # of an exception type's own __instancecheck__
+        text = f"its outcome can't be kept: {told(exc)}"
+        return Answer(error=text, trace=_traced(exc), worth_a_rerun=False)
+    return Answer(error=told(error), trace=_traced(error), worth_a_rerun=worth)
 
 
 class _NoResult(Exception):
@@ -171,17 +179,6 @@ def _encoded(value: Any) -> bytes:
 
 def _no_loop(request: dict[str, Any]) -> NoReturn:
     raise RuntimeError("a def handler can't await ctx.submit: call ctx.submit_sync")
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {_text(error)}"
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except BaseException:  # it is a handler's code, too
-        return "(it can't be shown: its __str__ raises)"
 
 
 def _traced(error: BaseException) -> str:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from jobs.errors import told
 from jobs.resources import Hooks, Resources
 
 T = TypeVar("T")
@@ -67,8 +68,8 @@ class OpenedHere(Resources):
                 if inspect.isgenerator(value):
                     self._at_their_yield.append(value)  # or it would be closed
                     value = next(value)
-            except Exception as exc:
-                text = f"@startup {name} failed in the process: {type(exc).__name__}: {exc}"
+            except BaseException as exc:
+                text = f"@startup {name} failed in the process: {told(exc)}"
                 raise RuntimeError(text) from exc
         if inspect.iscoroutine(value):
             value.close()

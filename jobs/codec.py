@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from jobs.durations import NS_PER_S, format_duration, parse_duration
-from jobs.errors import InvalidDuration, InvalidRequest
+from jobs.errors import InvalidDuration, InvalidRequest, told
 from jobs.model import Job, JobRequest, Malformed
 
 MAX_TTL = 100  # reruns; the wire's rule
@@ -48,8 +48,8 @@ def _dumped(value: object) -> Any:
         raise TypeError(f"objects of type {type(value).__name__} aren't supported")
     try:
         return dump(value, mode="json")
-    except Exception as exc:  # a serializer is a user's code
-        raise TypeError(f"{type(exc).__name__}: {exc}") from exc
+    except BaseException as exc:  # a serializer is a user's code
+        raise TypeError(told(exc)) from exc
 
 
 _encoder = msgspec.json.Encoder()
@@ -147,6 +147,9 @@ def encode_json(value: Any) -> msgspec.Raw:
         _any.decode(raw)  # a Raw inside, or a string with lone surrogates, could be no JSON
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as exc:
         raise InvalidRequest(f"{type(value).__name__} has no JSON form: {exc}") from None
+    except BaseException as exc:  # of a property, say, that stands for a field
+        text = f"{type(value).__name__} has no JSON form: {told(exc)}"
+        raise InvalidRequest(text) from None
     if too_deep(raw):
         raise InvalidRequest(f"it is nested more than {MAX_DEPTH} levels deep")
     return raw

@@ -1,5 +1,9 @@
 """What can be wrong with a job, before it runs.
 
+Where code of a user's is called outside of an attempt (a type's own checks, a serializer, a retry
+policy), all that it raises is caught, ``SystemExit`` too, which would end the worker: that code
+awaits nothing, so there is no ``CancelledError`` but its own.
+
 JobError
 ├── InvalidId            text that is no job id
 ├── InvalidRequest       a request that can't be a job; names the field
@@ -47,3 +51,16 @@ class NotSubmitted(JobError):
 
 class IllegalTransition(JobError):
     """The state machine has no such arrow."""
+
+
+def text_of(error: BaseException) -> str:
+    """An exception's message. Its ``__str__`` may be a user's code, and raise, too."""
+    try:
+        return str(error)
+    except BaseException:  # also SystemExit, which would stop the event loop
+        return "(it can't be shown: its __str__ raises)"
+
+
+def told(error: BaseException) -> str:
+    """An exception's type and message, whatever code it comes from."""
+    return f"{type(error).__name__}: {text_of(error)}"

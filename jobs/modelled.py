@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, get_args, get_origin, get_type_hints
 
+from jobs.errors import text_of
+
 # Of `Annotated`: pydantic writes its own constraints in the second one's terms, and only pydantic
 # checks them.
 _CONSTRAINTS = ("pydantic", "annotated_types")
@@ -33,10 +35,10 @@ def adapter_for(kind: Any) -> Any:
         raise TypeError(f"it needs pydantic, 2 or newer: {exc}") from exc
     try:
         return TypeAdapter(kind)
-    except Exception as exc:  # pydantic's own errors, or those of a type's own hook
+    except BaseException as exc:  # pydantic's own errors, or those of a type's own hook
         if _has_struct(kind):
             raise TypeError("a msgspec Struct and what is pydantic's don't mix") from exc
-        raise TypeError(str(exc).partition("\n")[0]) from exc
+        raise TypeError(text_of(exc).partition("\n")[0] or type(exc).__name__) from exc
 
 
 def wrong_field(error: dict[str, Any], data: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from jobs.errors import InvalidRequest
+from jobs.errors import InvalidRequest, told
 from jobs.modelled import adapter_for, holds_pydantic, wrong_field
 
 Decode = Callable[[msgspec.Raw], Any]
@@ -71,7 +71,7 @@ def _by_msgspec(decoder: msgspec.json.Decoder[Any]) -> Decode:
             field = f"data{path}"
             text = text.replace("`", "")
             raise InvalidRequest(f"{field}: {text[:1].lower()}{text[1:]}", field) from None
-        except Exception as exc:  # of a __post_init__, say: it refuses the data in its own way
+        except BaseException as exc:  # of a __post_init__, say: it refuses it in its own way
             raise _refused(exc) from None
 
     return decode
@@ -81,16 +81,22 @@ def _by_pydantic(adapter: Any) -> Decode:
     def decode(data: msgspec.Raw) -> Any:
         try:
             return adapter.validate_json(bytes(data))
-        except Exception as exc:
-            errors = getattr(exc, "errors", None)  # pydantic's ValidationError has them
-            if errors is None:
-                raise _refused(exc) from None
-            first = errors(include_url=False, include_context=False, include_input=False)[0]
-            field, text = wrong_field(first, plain(data)), first["msg"]
-            raise InvalidRequest(f"{field}: {text[:1].lower()}{text[1:]}", field) from None
+        except BaseException as exc:
+            raise _by_errors(exc, data) or _refused(exc) from None
 
     return decode
 
 
-def _refused(error: Exception) -> InvalidRequest:
-    return InvalidRequest(f"data: refused with {type(error).__name__}: {error}", "data")
+def _by_errors(error: BaseException, data: msgspec.Raw) -> InvalidRequest | None:
+    """What pydantic's ``ValidationError`` says, in our words."""
+    try:
+        errors: Any = error
+        first = errors.errors(include_url=False, include_context=False, include_input=False)[0]
+        field, text = wrong_field(first, plain(data)), str(first["msg"])
+    except BaseException:  # another exception, or its text is a validator's, whose __str__ raises
+        return None
+    return InvalidRequest(f"{field}: {text[:1].lower()}{text[1:]}", field)
+
+
+def _refused(error: BaseException) -> InvalidRequest:
+    return InvalidRequest(f"data: refused with {told(error)}", "data")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -171,6 +172,21 @@ async def colour(ctx: Context, data: Colour) -> int:
     return data.code
 
 
+@dataclass
+class Ending:
+    """A type whose own check would end the program."""
+
+    code: int
+
+    def __post_init__(self) -> None:
+        sys.exit(self.code)
+
+
+@handler("ending")
+async def ending(ctx: Context, data: Ending) -> None:
+    """Takes nothing."""
+
+
 @handler("surrogate", process=True, reruns=0)
 def surrogate(ctx: Context, data: Any) -> None:
     """An error whose text can't be written as it is."""
@@ -188,6 +204,43 @@ class Broken(RetryPolicy):
 @handler("unkept", reruns=5, backoff=Broken())
 async def unkept(ctx: Context, data: Any) -> None:
     """What comes of it has no place in a row."""
+    raise ValueError("an ordinary failure")
+
+
+class Fatal(RetryPolicy):
+    """A backoff of one's own that would end the program."""
+
+    def delay_s(self, failed_attempts: int, uniform: Callable[[], float]) -> float:
+        """Raises."""
+        sys.exit(failed_attempts)
+
+
+@handler("fatal", reruns=5, backoff=Fatal())
+async def fatal(ctx: Context, data: Any) -> None:
+    """What comes of it ends the program."""
+    raise ValueError("an ordinary failure")
+
+
+class Unasked(type):
+    """Of exception types that can't be asked about."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        raise KeyboardInterrupt
+
+
+class Asked(Exception, metaclass=Unasked):
+    """One of them."""
+
+
+@handler("unasked", reruns=5, retry_on=Asked)
+async def unasked(ctx: Context, data: Any) -> None:
+    """Nobody can say whether a rerun is worth it."""
+    raise ValueError("an ordinary failure")
+
+
+@handler("unasked-process", reruns=5, retry_on=Asked, process=True)
+def unasked_in_a_process(ctx: Context, data: Any) -> None:
+    """The same in a process."""
     raise ValueError("an ordinary failure")
 
 

@@ -209,6 +209,25 @@ def test_what_handlers_do_wrong_stops_nothing(worker: WorkerProcess, cluster: Cl
     assert run(worker, "surrogate")["error"] == "ValueError: bad ?"
 
 
+def test_code_that_would_end_the_program_outside_of_an_attempt(
+    worker: WorkerProcess, cluster: Cluster
+) -> None:
+    answer = worker.post("/job", {"handler": "ending", "data": {"code": 3}})
+    assert (answer.status, answer.json["field"]) == (422, "data")
+    assert answer.json["detail"] == "data: refused with SystemExit: 3"
+    (id,) = cluster.produce([b'{"handler": "ending", "data": {"code": 4}}'])
+    assert ended(worker, id)["error"] == "data: refused with SystemExit: 4"
+    for name, error in (
+        ("fatal", "its outcome can't be kept (SystemExit)"),
+        ("unasked", "its outcome can't be kept (KeyboardInterrupt)"),
+        ("unasked-process", "its outcome can't be kept: KeyboardInterrupt"),
+    ):
+        job = run(worker, name)
+        assert (job["status"], job["attempt"]) == ("failed", 1)
+        assert job["error"].startswith(error)
+    assert run(worker, "steer", "later")["status"] == "done", "the worker goes on"
+
+
 def test_an_outcome_that_can_not_be_kept_fails_its_job_alone(
     worker: WorkerProcess, cluster: Cluster
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import subprocess
@@ -11,7 +12,13 @@ from typing import Annotated, Any, Literal, NewType, Optional
 import msgspec
 import pydantic.dataclasses
 import pytest
-from pydantic import BaseModel, Field, PositiveInt, field_serializer, field_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    PositiveInt,
+    field_serializer,
+    field_validator,
+)
 from typing_extensions import TypedDict
 
 from jobs.codec import encode_json
@@ -148,6 +155,75 @@ def test_plain_types_go_by_msgspec(kind: Any) -> None:
     assert not holds_pydantic(kind)
     with pytest.raises(InvalidRequest, match="data: expected"):
         decoded(kind, "x")
+
+
+class Unshown(Exception):
+    def __str__(self) -> str:
+        raise SystemExit("no text")
+
+
+ENDINGS = [
+    (SystemExit(3), "SystemExit: 3"),
+    (KeyboardInterrupt(), "KeyboardInterrupt: "),
+    (GeneratorExit("x"), "GeneratorExit: x"),
+    (asyncio.CancelledError("y"), "CancelledError: y"),
+    (Unshown(), "Unshown: (it can't be shown: its __str__ raises)"),
+]
+_raised: list[BaseException] = []
+
+
+@dataclasses.dataclass
+class Ending:
+    x: int
+
+    def __post_init__(self) -> None:
+        raise _raised[-1]
+
+
+class EndingModel(BaseModel):
+    x: int
+
+    @field_validator("x")
+    @classmethod
+    def _end(cls, x: int) -> int:
+        raise _raised[-1]
+
+
+class EndingResult(BaseModel):
+    def model_dump(self, **options: Any) -> dict[str, int]:
+        raise _raised[-1]
+
+
+@pytest.mark.parametrize(("error", "says"), ENDINGS)
+@pytest.mark.parametrize("kind", [Ending, EndingModel, list[Ending], EndingModel | None])
+def test_a_check_that_would_end_the_worker_refuses_the_data(
+    kind: Any, error: BaseException, says: str
+) -> None:
+    _raised.append(error)
+    data = [{"x": 1}] if kind == list[Ending] else {"x": 1}
+    with pytest.raises(InvalidRequest) as caught:
+        decoded(kind, data)
+    assert (str(caught.value), caught.value.field) == (f"data: refused with {says}", "data")
+
+
+@pytest.mark.parametrize(("error", "says"), ENDINGS)
+def test_a_result_that_would_end_the_worker_has_no_json_form(
+    error: BaseException, says: str
+) -> None:
+    _raised.append(error)
+    with pytest.raises(InvalidRequest, match=r"^EndingResult has no JSON form: ") as caught:
+        encode_json(EndingResult())
+    assert says in str(caught.value)
+
+
+def test_a_validators_text_that_can_not_be_shown() -> None:
+    class Mute(ValueError):
+        def __str__(self) -> str:
+            raise KeyboardInterrupt
+
+    _raised.append(Mute())
+    with pytest.raises(InvalidRequest, match=r"^data"):
+        decoded(EndingModel, {"x": 1})
 
 
 def test_pydantic_is_imported_for_an_annotation_only() -> None:
