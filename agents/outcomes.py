@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-import traceback
 from typing import Any
 
 from execution.executor import Canceled, Failed, Interrupted, Outcome, Returned, TimedOut
-from execution.processes import HandlerFailed
+from execution.processes import HandlerFailed, ProcessDied
+from execution.traces import traced
 from jobs import state
 from jobs.codec import MAX_DELAY_NS, encode_json
 from jobs.durations import NS_PER_MS, NS_PER_S, format_duration
@@ -19,7 +19,6 @@ from jobs.steering import Discard, Retry
 
 PREVIEW_CHARS = 1_000  # of a result that is cut
 MAX_TRACE_CHARS = 4_000
-_OURS = ("/execution/", "/asyncio/", "/concurrent/")
 
 
 class Outcomes:
@@ -59,8 +58,11 @@ class Outcomes:
             answer = error.answer
             trace, again = _end(answer.trace), answer.worth_a_rerun
             return self._failed(job, handler, answer.error, now, again=again, trace=trace)
+        if isinstance(error, ProcessDied) and error.exit_code is not None:
+            delay_ms = self._delay_ms(handler, job.crashes + 1)
+            return state.died(job, now=now, exit_code=error.exit_code, delay_ms=delay_ms)
         again = handler is None or handler.worth_a_rerun(error)
-        return self._failed(job, handler, told(error), now, again=again, trace=_trace(error))
+        return self._failed(job, handler, told(error), now, again=again, trace=_end(traced(error)))
 
     def _failed(
         self,
@@ -74,11 +76,14 @@ class Outcomes:
         trace: str | None = None,
     ) -> Job:
         if delay_ms is None:
-            own = None if handler is None else handler.backoff
-            delay_s = (own or self._retry).delay_s(job.attempt, random.random)
-            # A policy may be a handler's own; a job must not wait for ever by its mistake.
-            delay_ms = min(round(delay_s * 1000), MAX_DELAY_NS // NS_PER_MS)
+            delay_ms = self._delay_ms(handler, job.attempt)
         return state.failed(job, now=now, error=error, delay_ms=delay_ms, again=again, trace=trace)
+
+    def _delay_ms(self, handler: Handler | None, failures: int) -> int:
+        own = None if handler is None else handler.backoff
+        delay_s = (own or self._retry).delay_s(failures, random.random)
+        # A policy may be a handler's own; a job must not wait for ever by its mistake.
+        return min(round(delay_s * 1000), MAX_DELAY_NS // NS_PER_MS)
 
     def _returned(self, job: Job, value: Any, now: int) -> Job:
         try:
@@ -91,17 +96,6 @@ class Outcomes:
             return state.returned(job, now=now, result=result)
         preview = bytes(result)[: 4 * PREVIEW_CHARS].decode("utf-8", "ignore")[:PREVIEW_CHARS]
         return state.returned(job, now=now, result=encode_json(preview), whole_bytes=whole)
-
-
-def _trace(error: BaseException) -> str | None:
-    """Where it was raised, without the frames that run handlers."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _ours(f.filename)]
-    return _end("".join(traceback.format_list(frames)))
-
-
-def _ours(filename: str) -> bool:
-    path = filename.replace("\\", "/")
-    return any(part in path for part in _OURS)
 
 
 def _end(text: str) -> str | None:

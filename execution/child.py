@@ -39,7 +39,12 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 class ProcessDied(Exception):
-    """The process ended in the middle of an attempt: killed, out of memory, or ``os._exit``."""
+    """The process ended in the middle of an attempt. ``exit_code``: of one that died by itself (a
+    crash, out of memory, ``os._exit``); ``None`` if we have killed it, or none could be started."""
+
+    def __init__(self, text: str, exit_code: int | None = None) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
 
 
 class NeverBegan(ProcessDied):
@@ -141,13 +146,14 @@ class Child:
         except Left:
             raise
         except (EOFError, OSError) as exc:
-            why = self._ended(exc)
+            ours = self._killed
+            self._ended(exc)
             if self._late:
                 raise NotReady(
                     f"the handler's process was still starting, or importing module "
                     f"{call.module}, when the attempt had waited {READY_S:g}s for it"
                 ) from None
-            raise (ProcessDied if self._begun else NeverBegan)(why) from None
+            raise self._death(exc, ours) from None
         except BaseException:
             self._ended(None)
             raise
@@ -253,12 +259,12 @@ class Child:
             with contextlib.suppress(OSError):  # killed meanwhile
                 self._ours.send(_told(done))
 
-    def _ended(self, error: Exception | None) -> str:
-        """See to it that the process is gone; why it is, for the job."""
+    def _ended(self, error: Exception | None) -> None:
+        """See to it that the process is gone."""
         process = self._process
         if process is None:
             self._killed = True
-            return f"a process for the handler can't be started: {error}"
+            return
         if error is not None:
             process.join(END_S)
         with self._state:
@@ -266,10 +272,14 @@ class Child:
         _wait(process)
         with self._sending:
             self._ours.close()
-        return (
-            f"the handler's process ended in the middle of the attempt (exit code "
-            f"{process.exitcode}): killed, out of memory, or it called os._exit"
-        )
+
+    def _death(self, error: Exception, ours: bool) -> ProcessDied:
+        """Why the process is gone, for the job."""
+        if self._process is None:
+            return NeverBegan(f"a process for the handler can't be started: {error}")
+        code = self._process.exitcode
+        text = f"the handler's process ended in the middle of the attempt (exit code {code})"
+        return (ProcessDied if self._begun else NeverBegan)(text, None if ours else code)
 
 
 def _told(done: Future[JobId]) -> Submitted:

@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
@@ -21,6 +20,7 @@ from execution.line import Line, Wire
 from execution.logs import HANDLER_LOGGER, BoundLogger, Forward
 from execution.messages import Answer, Begun, Call, Prepare, Ready
 from execution.opening import OpenedHere
+from execution.traces import traced
 from jobs.codec import encode_json
 from jobs.context import Context
 from jobs.errors import InvalidRequest, text_of, told
@@ -107,7 +107,7 @@ def _import(module: str) -> Answer | None:
         return None
     except BaseException as exc:  # of a module's own code
         error = f"module {module} can't be imported in a process: {told(exc)}"
-        return Answer(error=error, trace=_traced(exc))
+        return Answer(error=error, trace=traced(exc))
 
 
 def _run(call: Call, line: Line, opened: OpenedHere) -> Answer:
@@ -154,7 +154,7 @@ def _call(handler: Handler, context: Context, data: Any) -> Answer:
         return _failed(handler, exc)
     except BaseException as exc:  # sys.exit, say: the attempt's end, not the process's
         error = f"HandlerExit: the handler raised {told(exc)}"
-        return Answer(error=error, trace=_traced(exc))
+        return Answer(error=error, trace=traced(exc))
 
 
 def _failed(handler: Handler, error: Exception) -> Answer:
@@ -162,8 +162,8 @@ def _failed(handler: Handler, error: Exception) -> Answer:
         worth = handler.worth_a_rerun(error)
     except BaseException as exc:  # of an exception type's own __instancecheck__
         text = f"its outcome can't be kept: {told(exc)}"
-        return Answer(error=text, trace=_traced(exc), worth_a_rerun=False)
-    return Answer(error=told(error), trace=_traced(error), worth_a_rerun=worth)
+        return Answer(error=text, trace=traced(exc), worth_a_rerun=False)
+    return Answer(error=told(error), trace=traced(error), worth_a_rerun=worth)
 
 
 class _NoResult(Exception):
@@ -179,8 +179,3 @@ def _encoded(value: Any) -> bytes:
 
 def _no_loop(request: dict[str, Any]) -> NoReturn:
     raise RuntimeError("a def handler can't await ctx.submit: call ctx.submit_sync")
-
-
-def _traced(error: BaseException) -> str:
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
-    return "".join(traceback.format_list(frames))

@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 
 from execution.calls import in_thread
-from execution.child import READY_S, Child, Listener, NeverBegan
+from execution.child import READY_S, Child, Listener, NeverBegan, ProcessDied
 from execution.messages import Answer, Call
 from jobs.steering import Discard, Retry
 
@@ -118,4 +118,4 @@ def _start(child: Child) -> None:
         child.start()
 
 
-__all__ = ["Call", "HandlerFailed", "Listener", "Processes"]
+__all__ = ["Call", "HandlerFailed", "Listener", "ProcessDied", "Processes"]

@@ -102,7 +102,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     trace: str | None = None  # where the handler raised, the last frames
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     result_bytes: int | None = None  # set when the result was cut: its whole size
-    crashes: int = 0  # worker deaths in a row while this job was executing
+    crashes: int = 0  # deaths in a row, of its worker or its process, while it was executing
     worker: str | None = None  # who ran the last attempt
     parent: str | None = None  # the id of the job that submitted this one
     schedule: str | None = None  # whose run this is

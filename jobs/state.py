@@ -19,7 +19,8 @@ Who moves a job on, and what a crash leaves:
   crash the next owner finds the row and does the same.
 - executing: the attempt's outcome moves it. After a crash the row still says
   executing; the next owner interrupts it (the attempt is begun again, no rerun is
-  used up), or gives it up as poison after ``POISON_CRASHES`` deaths in a row.
+  used up), or gives it up as poison after ``POISON_CRASHES`` deaths in a row. The death of
+  a handler's own process counts the same, and its worker does so.
 - done, failed, canceled: final. Nothing leads out of them.
 """
 
@@ -195,19 +196,35 @@ def interrupted(job: Job, *, now: int, crashed: bool) -> Job:
     if crashes >= POISON_CRASHES:
         text = f"poison: {crashes} workers in a row died while they were executing it"
         return _final(job, Event.POISON, now, error=text, crashes=crashes)
-    return _change(
-        job,
-        Event.INTERRUPT,
-        attempt=job.attempt - 1,
-        started_at=None,
-        next_attempt_at=now,
-        crashes=crashes,
-    )
+    return _interrupt(job, now, crashes=crashes)
+
+
+def died(job: Job, *, now: int, exit_code: int, delay_ms: int) -> Job:
+    """The row after the handler's own process died by itself in the middle of an attempt; the
+    attempt is begun again ``delay_ms`` from now."""
+    crashes = job.crashes + 1
+    why = f"(exit code {exit_code}): killed, out of memory, or it called os._exit"
+    if crashes >= POISON_CRASHES:
+        text = f"poison: its process died {crashes} times in a row {why}"
+        return _final(job, Event.POISON, now, error=text, trace=None, crashes=crashes)
+    error = f"its process died {why}"
+    return _interrupt(job, now + delay_ms, crashes=crashes, error=error, trace=None)
 
 
 def canceled(job: Job, *, now: int, who: str, why: str) -> Job:
     """The row of a waiting or executing job that a person stopped."""
     return _final(job, Event.CANCEL, now, error=_reason(who, why))
+
+
+def _interrupt(job: Job, again_at: int, **fields: Any) -> Job:
+    return _change(
+        job,
+        Event.INTERRUPT,
+        attempt=job.attempt - 1,
+        started_at=None,
+        next_attempt_at=again_at,
+        **fields,
+    )
 
 
 def _change(job: Job, event: Event, **fields: Any) -> Job:

@@ -173,6 +173,12 @@ def fork_returns(ctx: Context, data: Any) -> list[int]:
     return [parent, 0 if pid else 1]
 
 
+@handler("p-dies", process=True)
+def dies(ctx: Context, data: int) -> NoReturn:
+    """Ends its process, by that exit code."""
+    os._exit(data)
+
+
 @handler("p-unshown", process=True)
 def unshown(ctx: Context, data: Any) -> NoReturn:
     """Raises what can be neither shown nor pickled."""

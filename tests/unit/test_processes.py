@@ -267,6 +267,22 @@ async def test_one_that_dies_is_noticed_though_a_fork_holds_its_connection(
     assert told == []
 
 
+def test_a_process_that_dies_by_itself_is_no_failure_until_it_is_poison() -> None:
+    job = attempt("p-dies", 5)
+    assert (job.status, job.attempts) == ("waiting", 0)
+    assert (job.error or "").startswith("its process died (exit code 5)")
+    poison = attempt("p-dies", 5, attempts=9)
+    assert (poison.status, poison.attempts) == ("failed", 1)
+    assert (poison.error or "").startswith(
+        "poison: its process died 3 times in a row (exit code 5)"
+    )
+
+
+def test_a_kill_by_the_time_limit_is_no_crash() -> None:
+    job = run("p-half", timeout="200ms", ttl=4, attempts=4)
+    assert (job.status, job.error) == ("waiting", "timed out after 200ms")
+
+
 @pytest.mark.asyncio
 async def test_a_kill_while_it_waits_for_a_follow_ups_id(pool: Processes) -> None:
     asked = asyncio.Event()
@@ -293,8 +309,9 @@ async def test_close_kills_what_runs(tmp_path: Path) -> None:
     found = await pids(tmp_path / "pids")
     pool.close()
     assert gone(found[0])
-    with pytest.raises(ProcessDied):
+    with pytest.raises(ProcessDied) as caught:
         await task
+    assert caught.value.exit_code is None, "it didn't die by itself"
 
 
 def test_who_exits_without_a_close_is_not_kept(tmp_path: Path) -> None:

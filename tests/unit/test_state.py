@@ -117,6 +117,12 @@ FUNCTIONS: dict[str, tuple[set[Status], Callable[[Job], Job]]] = {
             msgspec.structs.replace(job, crashes=POISON_CRASHES - 1), now=NOW, crashed=True
         ),
     ),
+    "died": (
+        {Status.EXECUTING},
+        lambda job: state.died(
+            msgspec.structs.replace(job, crashes=0), now=NOW, exit_code=1, delay_ms=1
+        ),
+    ),
     "canceled": (
         {Status.WAITING, Status.EXECUTING},
         lambda job: state.canceled(job, now=NOW, who="me", why=""),
@@ -294,6 +300,32 @@ def test_poison() -> None:
     }
 
 
+@pytest.mark.parametrize("crashes", [0, 1])
+def test_a_process_that_died_gives_the_attempt_back(crashes: int) -> None:
+    before = row(Status.EXECUTING, attempt=2, crashes=crashes, trace="before")
+    assert changed(before, state.died(before, now=NOW, exit_code=-9, delay_ms=250)) == {
+        "status": Status.WAITING,
+        "attempt": 1,
+        "started_at": None,
+        "next_attempt_at": NOW + 250,
+        "crashes": crashes + 1,
+        "error": "its process died (exit code -9): killed, out of memory, or it called os._exit",
+        "trace": None,
+    }
+
+
+def test_a_process_that_died_three_times_in_a_row_is_poison() -> None:
+    before = row(Status.EXECUTING, crashes=POISON_CRASHES - 1, trace="before")
+    assert changed(before, state.died(before, now=NOW, exit_code=1, delay_ms=250)) == {
+        "status": Status.FAILED,
+        "error": "poison: its process died 3 times in a row (exit code 1): killed, out of memory, "
+        "or it called os._exit",
+        "trace": None,
+        **FINAL,
+        "crashes": POISON_CRASHES,
+    }
+
+
 def test_three_deaths_in_a_row_are_poison_and_not_sooner() -> None:
     job = row(Status.WAITING, attempt=0, crashes=0)
     for crashes in (1, 2):
@@ -361,7 +393,17 @@ def test_an_error_can_always_be_written_to_a_row(kind: str) -> None:
 # All histories
 
 
-STEPS = ["start", "returned", "rerun", "give_up", "refused", "crash", "interrupted", "canceled"]
+STEPS = [
+    "start",
+    "returned",
+    "rerun",
+    "give_up",
+    "refused",
+    "crash",
+    "died",
+    "interrupted",
+    "canceled",
+]
 
 
 @given(st.integers(0, 3), st.lists(st.sampled_from(STEPS), max_size=30))
@@ -376,6 +418,9 @@ def test_what_holds_in_every_history(ttl: int, steps: list[str]) -> None:
         if step == "crash":
             crashes_in_a_row += 1
             job = state.interrupted(job, now=now, crashed=True)
+        elif step == "died":
+            crashes_in_a_row += 1
+            job = state.died(job, now=now, exit_code=1, delay_ms=0)
         else:
             job = FUNCTIONS[step][1](job)
             if step == "rerun":
