@@ -37,7 +37,10 @@ def adapter_for(kind: Any) -> Any:
         return TypeAdapter(kind)
     except BaseException as exc:  # pydantic's own errors, or those of a type's own hook
         if _has_struct(kind):
-            raise TypeError("a msgspec Struct and what is pydantic's don't mix") from exc
+            raise TypeError(
+                "a msgspec Struct can't hold what is pydantic's or annotated_types'; its own "
+                "constraints are msgspec.Meta(ge=0) and the like"
+            ) from exc
         raise TypeError(text_of(exc).partition("\n")[0] or type(exc).__name__) from exc
 
 

@@ -6,15 +6,15 @@ anything of pydantic's is decoded by pydantic (``jobs.modelled``).
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any
 
 import msgspec
 
 from jobs.errors import InvalidRequest, told
 from jobs.modelled import adapter_for, holds_pydantic, wrong_field
+from jobs.signature import data_type, never_json
 
 Decode = Callable[[msgspec.Raw], Any]
 _any = msgspec.json.Decoder()
@@ -32,33 +32,20 @@ def decoder_for(function: Callable[..., Any]) -> Decode:
     Raises:
         TypeError: the function takes no ``(ctx, data)``, or its annotation can't be used.
     """
-    name = getattr(function, "__qualname__", repr(function))
-    parameters = list(inspect.signature(function).parameters.values())
-    if (
-        len(parameters) < 2
-        or not all(_by_place(p) for p in parameters[:2])
-        or any(
-            p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-            for p in parameters[2:]
-        )
-    ):
-        raise TypeError(f"a handler takes two arguments, (ctx, data): {name} doesn't")
-    try:
-        kind = get_type_hints(function, include_extras=True).get(parameters[1].name, Any)
-    except Exception as exc:
-        raise TypeError(f"the annotations of {name} can't be resolved: {exc}") from exc
-    if kind is Any or kind is inspect.Parameter.empty:
+    kind = data_type(function)
+    if kind is Any:
         return plain
     try:
         if holds_pydantic(kind):
             return _by_pydantic(adapter_for(kind))
-        return _by_msgspec(msgspec.json.Decoder(kind))
+        decoder = msgspec.json.Decoder(kind)
+        never = never_json(kind)
+        if never is not None:
+            raise TypeError(f"no JSON becomes what {never.__qualname__} says")
+        return _by_msgspec(decoder)
     except TypeError as exc:
+        name = getattr(function, "__qualname__", repr(function))
         raise TypeError(f"data of {name} can't be decoded as {kind!r}: {exc}") from exc
-
-
-def _by_place(parameter: inspect.Parameter) -> bool:
-    return parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
 
 
 def _by_msgspec(decoder: msgspec.json.Decoder[Any]) -> Decode:

@@ -1,9 +1,12 @@
 """Handlers by name."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from functools import partial
-from typing import Any
+from threading import Event
+from typing import Any, Protocol
 
 import pytest
 
@@ -187,6 +190,27 @@ class Callable_:
 async def of_one(ctx: Context) -> None: ...
 
 
+async def swapped(data, ctx): ...
+
+
+async def swapped_types(data: int, ctx: Context) -> None: ...
+
+
+async def no_context(ctx: int, data: int) -> None: ...
+
+
+async def uncalled(ctx: Context, data: Callable[[], int]) -> None: ...
+
+
+@dataclass
+class Work:
+    event: Event
+    name: str = ""
+
+
+async def locked(ctx: Context, data: list[Work]) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("function", "says"),
     [
@@ -202,6 +226,25 @@ async def of_one(ctx: Context) -> None: ...
         (None, "it must be a function (def or async def), not an object of type NoneType"),
         (staticmethod(work), "it must be a function (def or async def), not an object of type"),
         (of_one, "a handler takes two arguments, (ctx, data): of_one doesn't"),
+        (
+            swapped,
+            "a handler takes two arguments, (ctx, data): swapped takes (data, ctx); the context "
+            "comes first",
+        ),
+        (swapped_types, "a handler takes two arguments, (ctx, data): swapped_types takes (data, c"),
+        (
+            no_context,
+            "a handler takes two arguments, (ctx, data): no_context has <class 'int'> for its cont",
+        ),
+        (
+            uncalled,
+            "data of uncalled can't be decoded as collections.abc.Callable[[], int]: no JSON "
+            "becomes what Callable says",
+        ),
+        (
+            locked,
+            f"data of locked can't be decoded as {list[Work]!r}: no JSON becomes what Event says",
+        ),
     ],
 )
 def test_what_can_not_be_a_handler(handlers: Registry, function: Any, says: str) -> None:
@@ -209,6 +252,40 @@ def test_what_can_not_be_a_handler(handlers: Registry, function: Any, says: str)
         handler("resize")(function)
     assert str(caught.value).startswith(f"handler 'resize': {says}")
     assert list(handlers) == []
+
+
+@dataclass
+class Cached:
+    name: str
+    event: Event = dataclass_field(default_factory=Event)
+
+
+class Like(Protocol):
+    attempt: int
+
+
+async def defaulted(ctx: Context, data: Cached) -> None: ...
+
+
+async def of_anything(c: object, context: object) -> None: ...
+
+
+async def like(ctx: Like, data: Iterable[int]) -> None: ...
+
+
+async def optional(ctx: Context | None, data: Cached | None) -> None: ...
+
+
+async def named_so(c: Context, context: dict[str, int]) -> None: ...
+
+
+async def unnamed(a, b): ...
+
+
+@pytest.mark.parametrize("function", [defaulted, of_anything, like, optional, named_so, unnamed])
+def test_what_can_be_a_handler(handlers: Registry, function: Any) -> None:
+    handler("resize")(function)
+    assert handlers.get("resize") is not None
 
 
 def test_a_method_can_be_a_handler(handlers: Registry) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Annotated, Any, Literal, NewType, Optional
 
+import annotated_types
 import msgspec
 import pydantic.dataclasses
 import pytest
@@ -64,6 +65,10 @@ class Dictionary(TypedDict):
 
 class Struct(msgspec.Struct):
     size: Size
+
+
+class Bounded(msgspec.Struct):
+    count: Annotated[int, annotated_types.Ge(0)]
 
 
 class Tree(msgspec.Struct):
@@ -138,8 +143,15 @@ def test_what_pydantic_refuses_names_the_field(kind: Any, data: Any, says: str) 
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        (Struct, "a msgspec Struct and what is pydantic's don't mix"),
-        (list[Struct], "a msgspec Struct and what is pydantic's don't mix"),
+        (
+            Struct,
+            "a msgspec Struct can't hold what is pydantic's",
+        ),
+        (
+            list[Struct],
+            "a msgspec Struct can't hold what is pydantic's",
+        ),
+        (Bounded, "its own constraints are msgspec.Meta(ge=0) and the like"),
         (dict[Size, object] | type(sys), "Unable to generate pydantic-core schema"),
     ],
 )
