@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -17,6 +18,7 @@ MAX_TIMEOUT_NS = 7 * 86_400 * NS_PER_S  # an attempt that takes a week is a mist
 MAX_DELAY_NS = 366 * 86_400 * NS_PER_S
 MAX_YEAR = 2199  # of run_at; later is a mistake, and no calendar need bear it
 MAX_DEPTH = 200  # levels of nesting in data or a result; readers everywhere recurse
+OPTIONS = ("timeout", "ttl", "delay", "run_at")  # of a request, beside its handler and data
 
 T = TypeVar("T")
 
@@ -153,6 +155,29 @@ def encode_json(value: Any) -> msgspec.Raw:
     if too_deep(raw):
         raise InvalidRequest(f"it is nested more than {MAX_DEPTH} levels deep")
     return raw
+
+
+def encode_field(field: str, value: Any) -> msgspec.Raw:
+    """A value of a request, whose form is looked at later, as JSON.
+
+    Raises:
+        InvalidRequest: names the field; its value has no JSON form.
+    """
+    try:
+        return encode_json(value)
+    except InvalidRequest as exc:
+        raise InvalidRequest(f"{field}: {exc}", field) from None
+
+
+def check_options(options: Iterable[str]) -> None:
+    """Whether a job can have what is given beside its handler and data.
+
+    Raises:
+        TypeError: names the option, and those that there are.
+    """
+    for option in options:
+        if option not in OPTIONS:
+            raise TypeError(f"a job has no option {option!r} (it has {', '.join(OPTIONS)})")
 
 
 def too_deep(raw: msgspec.Raw) -> bool:

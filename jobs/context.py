@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from jobs.codec import check_options, encode_field
 from jobs.model import JobId
 from jobs.resources import Resources
 
@@ -94,10 +95,12 @@ class Context:
         An attempt that is begun again after a crash submits again: let the follow-up bear it.
 
         Args:
+            data: what a handler may return, models and ``Struct`` too.
             options: ``timeout``, ``ttl``, ``delay``, ``run_at`` as on the wire.
 
         Raises:
-            InvalidRequest: names the field that is wrong.
+            InvalidRequest: names the field that is wrong, or has no JSON form.
+            TypeError: there is no such option.
             NotSubmitted: Kafka doesn't acknowledge; it may have been accepted all the same.
             RuntimeError: at once, in a ``def`` handler, which can't await it.
         """
@@ -113,4 +116,7 @@ class Context:
         return self.send_sync(self._request(handler, data, options))
 
     def _request(self, handler: str, data: Any, options: dict[str, Any]) -> dict[str, Any]:
-        return {**options, "handler": handler, "data": data, "parent": str(self.job_id)}
+        check_options(options)
+        given = {**options, "handler": handler, "data": data}
+        asked = {field: encode_field(field, value) for field, value in given.items()}
+        return {**asked, "parent": str(self.job_id)}

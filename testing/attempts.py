@@ -15,7 +15,7 @@ from agents.callers import Callers, Progress
 from agents.outcomes import Outcomes
 from execution.executor import Attempt, Failed, Outcome
 from jobs import state
-from jobs.codec import decode_request
+from jobs.codec import decode_request, encode_field
 from jobs.durations import NS_PER_S
 from jobs.errors import InvalidRequest
 from jobs.model import Job, JobId, Malformed, Status
@@ -232,18 +232,8 @@ def _find(handler: str | Callable[..., Any]) -> Handler:
 
 
 def _request(handler: Handler, data: Any, timeout: int | str | None, ttl: int | None) -> bytes:
-    request = {"handler": handler.name, "data": _plain(data), "timeout": timeout, "ttl": ttl}
-    try:
-        return msgspec.json.encode(request)
-    except (TypeError, ValueError, OverflowError) as exc:
-        text = f"data: {type(data).__name__} has no JSON form: {exc}"
-        raise InvalidRequest(text, "data") from exc
-
-
-def _plain(data: Any) -> Any:
-    """A pydantic model as JSON; msgspec writes everything else by itself."""
-    dump = getattr(data, "model_dump_json", None)
-    return data if dump is None else msgspec.Raw(dump().encode())
+    asked = {"handler": handler.name, "data": data, "timeout": timeout, "ttl": ttl}
+    return msgspec.json.encode({name: encode_field(name, value) for name, value in asked.items()})
 
 
 def _now_ms() -> int:

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from devbroker import ports
 from devbroker.guard import die_with_parent
+from jobs.codec import check_options
 
 CHECKOUT = Path(__file__).parent.parent
 FINAL = {"done", "failed", "canceled"}
@@ -69,7 +70,9 @@ class JobsWorker:
 
         Raises:
             AssertionError: it is refused; the text is the problem that the worker names.
+            TypeError: there is no such option.
         """
+        check_options(options)
         request = {"handler": handler, "data": data, **options}
         return str(self._call("POST", "/job", request)["id"])
 

@@ -11,6 +11,9 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
+from pydantic import BaseModel
+
 from jobs import Context, handler, startup
 from jobs.errors import InvalidRequest, NotSubmitted
 
@@ -98,6 +101,51 @@ def follow_up(ctx: Context, data: Any) -> Any:
 
 handler("p-parent", process=True)(follow_up)
 handler("t-parent")(follow_up)
+
+
+class Parcel(msgspec.Struct):
+    """Data of a follow-up."""
+
+    weight: int
+
+
+class Letter(BaseModel):
+    """The same by pydantic."""
+
+    words: int
+
+
+ODD: dict[str, tuple[Any, dict[str, Any]]] = {
+    "struct": (Parcel(3), {}),
+    "models": ([Letter(words=4)], {}),
+    "object": (object(), {}),
+    "surrogate": ("\ud800", {}),
+    "option": (1, {"foo": 1}),
+    "an option's value": (1, {"delay": object()}),
+}
+
+
+def odd(ctx: Context, data: str) -> str:
+    """Submits one of those."""
+    given, options = ODD[data]
+    try:
+        return str(ctx.submit_sync("echo", given, **options))
+    except (InvalidRequest, TypeError) as exc:
+        return f"{type(exc).__name__}: {exc}"
+
+
+handler("p-odd", process=True)(odd)
+handler("t-odd")(odd)
+
+
+@handler("a-odd")
+async def odd_in_the_loop(ctx: Context, data: str) -> str:
+    """The same."""
+    given, options = ODD[data]
+    try:
+        return str(await ctx.submit("echo", given, **options))
+    except (InvalidRequest, TypeError) as exc:
+        return f"{type(exc).__name__}: {exc}"
 
 
 @handler("a-parent")

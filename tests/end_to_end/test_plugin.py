@@ -41,6 +41,8 @@ def test_what_is_refused_is_told(jobs_worker: JobsWorker) -> None:
         jobs_worker.submit("typed", {"name": 1, "size": None})
     with pytest.raises(AssertionError, match=r"GET /job/0-999/status was answered 404"):
         jobs_worker.status("0-999")
+    with pytest.raises(TypeError, match="a job has no option 'delays'"):
+        jobs_worker.submit("echo", 1, delays="1s")
 
 
 USERS = {

@@ -139,6 +139,22 @@ def test_a_def_handler_submits(handler: str) -> None:
     assert invalid.submitted == []
 
 
+@pytest.mark.parametrize("handler", ["p-odd", "t-odd", "a-odd"])
+def test_data_of_a_follow_up_has_a_json_form_or_is_named(handler: str) -> None:
+    for given, data in (("struct", {"weight": 3}), ("models", [{"words": 4}])):
+        job = attempt(handler, given)
+        assert job.submitted == [{"handler": "echo", "data": data, "parent": "0-0"}]
+    for given, says in (
+        ("object", "InvalidRequest: data: object has no JSON form: "),
+        ("surrogate", "InvalidRequest: data: str has no JSON form: "),
+        ("option", "TypeError: a job has no option 'foo' (it has timeout, ttl, delay, run_at)"),
+        ("an option's value", "InvalidRequest: delay: object has no JSON form: "),
+    ):
+        job = attempt(handler, given)
+        assert job.result.startswith(says)
+        assert job.submitted == []
+
+
 def test_a_processs_threads_submit() -> None:
     job = attempt("p-threads", 4)
     assert sorted(job.result) == sorted(f"0-{n}" for n in range(1, 21))
