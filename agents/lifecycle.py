@@ -13,11 +13,12 @@ from aiokafka.errors import KafkaError
 
 from agents.audit import Audit, Membership, every
 from agents.feed import Feed
+from agents.hooks import close_resources, open_resources
 from agents.resume import Resume
 from agents.runner import Runner
 from agents.schedules import Scheduler
 from agents.sweep import Sweeper
-from jobs.resources import HOOKS, Resources
+from jobs.resources import Resources
 from log.reader import LogReader
 from log.topics import BrokerError, Cluster, TopicNames, TopicPlan, TopicsError, prepare
 from settings import Settings
@@ -34,7 +35,6 @@ SWEEP_S = 5.0
 SCHEDULES_S = 0.25
 KEEP_S = 1.0
 WATCH_S = 1.0
-SHUTDOWN_S = 10.0  # for @shutdown functions
 _FIND_BROKER_S = 60.0
 _EMBEDDED_SESSION_S = 4.0  # Tansu lets a join wait for half of the session timeout
 _EMBEDDED_FETCH_WAIT_MS = 10  # Tansu doesn't wake a waiting fetch when a record arrives
@@ -128,28 +128,12 @@ class Lifecycle:
         # it is answered when asked again. Elsewhere a join may take a rebalance's whole time.
         conf.broker_request_timeout = (3 if cluster.embedded else 4) * session_s
         conf.broker_rebalance_timeout = session_s if cluster.embedded else 3 * session_s
-        await self._open_resources()
+        await open_resources(self._resources)
         # Faust's own tasks begin after the first assignment, which is what this waits for.
         self._watch = asyncio.create_task(every(WATCH_S, self._membership.look))
         self._embedded = cluster.embedded
         if cluster.embedded:
             self._app.fetch_max_wait_ms = _EMBEDDED_FETCH_WAIT_MS
-
-    async def _open_resources(self) -> None:
-        try:
-            await HOOKS.start(self._resources)
-        except Exception as exc:
-            logger.exception("a @startup function failed")
-            await self._close_resources()
-            said = exc.__notes__[-1]  # which function it was
-            raise StartError(f"{said}: {type(exc).__name__}: {exc}") from exc
-
-    async def _close_resources(self) -> None:
-        try:
-            async with asyncio.timeout(SHUTDOWN_S):
-                await HOOKS.stop(self._resources)
-        except TimeoutError:
-            logger.error("@shutdown functions took longer than %gs; the worker ends", SHUTDOWN_S)
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         await self._resume.on_revoked()
@@ -183,7 +167,7 @@ class Lifecycle:
         await self._resume.stop()
         await self._cache.close()
         self._runner.callers.close()
-        await self._close_resources()
+        await close_resources(self._resources)
         for reader in self._readers:
             await reader.close()
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,11 @@ T = TypeVar("T")
 Opener = TypeVar("Opener", bound=Callable[[], Any])
 Closer = TypeVar("Closer", bound=Callable[["Resources"], Any])
 Left = AsyncGenerator[Any, None] | Generator[Any, None, None]
+Turn = Callable[[int], AbstractAsyncContextManager[None]]
+
+
+def _no_limit(left: int) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
 
 
 class Resources:
@@ -119,22 +125,25 @@ class Hooks:
                     value = await _opened(hook.function, resources)
                     if value is not None:
                         resources.put(value, hook.name)
-                except Exception as exc:
+                except BaseException as exc:  # sys.exit, too
                     exc.add_note(f"{hook.name} failed")
                     raise
         resources.complete = True
 
-    async def stop(self, resources: Resources) -> None:
+    async def stop(self, resources: Resources, turn: Turn = _no_limit) -> None:
         """Run the closers, and what openers have after their ``yield``, last imported first; one
-        that fails doesn't keep the others."""
-        for hook in reversed(self._hooks):
+        that fails doesn't keep the others. Each runs in ``turn(left)``, which may limit it;
+        ``left`` counts it and those behind it."""
+        hooks = [h for h in reversed(self._hooks) if not h.opens or h.function in resources.left]
+        for left, hook in zip(range(len(hooks), 0, -1), hooks, strict=True):
             try:
-                if hook.opens:
-                    await _closed(hook.function, resources)
-                else:
-                    done = hook.function(resources)
-                    if inspect.isawaitable(done):
-                        await done
+                async with turn(left):
+                    if hook.opens:
+                        await _closed(hook.function, resources)
+                    else:
+                        done = hook.function(resources)
+                        if inspect.isawaitable(done):
+                            await done
             except (Exception, SystemExit, KeyboardInterrupt) as exc:
                 if isinstance(exc, LookupError) and not resources.complete:
                     # The start failed before it; what this one would close was never opened.

@@ -20,6 +20,11 @@ class StartError(Exception):
     """The worker can't start; the text is for the person who started it."""
 
 
+class Stopped(SystemExit):
+    """A signal came before the worker had started; no failure, unlike a ``sys.exit`` in code that
+    runs at the start."""
+
+
 class JobsWorker(faust.worker.Worker):
     """What ``faust -A app worker`` runs."""
 
@@ -31,8 +36,9 @@ class JobsWorker(faust.worker.Worker):
 
     def execute_from_commandline(self) -> NoReturn:
         """Check port and broker first: a plain line and exit code 1 when they can't be had."""
-        # Until mode's own handlers are there, SIGTERM ends the start, and that is no failure.
-        signals.signal(signals.SIGTERM, lambda *_: sys.exit(0))
+        # Until mode's own handlers are there, these end the start, and that is no failure.
+        signals.signal(signals.SIGTERM, _stopped)
+        signals.signal(signals.SIGINT, _stopped)
         try:
             if self.app.conf.web_enabled:
                 _check_port(self.app.conf.web_bind, self.app.conf.web_port)
@@ -41,8 +47,6 @@ class JobsWorker(faust.worker.Worker):
         except StartError as exc:
             print(f"error: {exc}", file=sys.stderr)
             raise SystemExit(1) from None
-        except KeyboardInterrupt:
-            raise SystemExit(130) from None
         super().execute_from_commandline()
 
     def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
@@ -62,6 +66,10 @@ class JobsWorker(faust.worker.Worker):
         self._schedule_shutdown(signals.SIGINT)
 
 
+def _stopped(number: int, frame: object) -> NoReturn:
+    raise Stopped(0 if number == signals.SIGTERM else 130)
+
+
 def _check_port(bind: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
     try:
@@ -75,4 +83,4 @@ def _check_port(bind: str, port: int) -> None:
         ) from None
 
 
-__all__ = ["JobsWorker", "StartError"]
+__all__ = ["JobsWorker", "StartError", "Stopped"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
+import time
 from collections.abc import AsyncIterator
 
 from jobs import Resources, shutdown, startup
@@ -29,6 +33,17 @@ async def close_bank(resources: Resources) -> None:
 
 
 @startup
-def open_bank() -> Bank:
-    """Fails."""
+async def open_bank() -> Bank:
+    """Fails, as the environment says."""
+    match os.environ.get("BANK"):
+        case "exits":
+            sys.exit(4)
+        case "interrupts":
+            raise KeyboardInterrupt
+        case "hangs":
+            print("waiting for the bank", flush=True)
+            await asyncio.Event().wait()
+        case "blocks":
+            print("waiting for the bank", flush=True)
+            time.sleep(600)  # noqa: ASYNC251 - a user's mistake, that a signal still ends
     raise ConnectionError("the bank is away")

@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
-from tests.harness import Cluster
+from tests.harness import Cluster, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
 
-def test_what_was_open_is_closed_when_the_start_fails(cluster: Cluster) -> None:
-    worker = cluster.worker(ready=False, JOBS_HANDLERS="tests.apps.unopened")
+@pytest.mark.parametrize(
+    ("bank", "error"),
+    [
+        ("away", "ConnectionError: the bank is away"),
+        ("exits", "SystemExit: 4"),
+        ("interrupts", "KeyboardInterrupt: "),
+    ],
+)
+def test_what_was_open_is_closed_when_the_start_fails(
+    cluster: Cluster, bank: str, error: str
+) -> None:
+    worker = cluster.worker(ready=False, JOBS_HANDLERS="tests.apps.unopened", BANK=bank)
     assert worker.process.wait(40) == 1
     text = worker.text()
     assert "shop closed" in text
-    last = text.strip().splitlines()[-1]
-    says = "@startup tests.apps.unopened.open_bank failed: ConnectionError: the bank is away"
-    assert last == f"error: {says}"
+    last = text.strip("\n").splitlines()[-1]
+    assert last == f"error: @startup tests.apps.unopened.open_bank failed: {error}"
     assert "close_bank" not in text, "it had nothing to close, and that is no failure"
 
 
-def test_an_endless_shutdown_function_does_not_keep_the_worker(cluster: Cluster) -> None:
+@pytest.mark.parametrize("bank", ["hangs", "blocks"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_during_the_start_ends_it_quietly(
+    cluster: Cluster, bank: str, number: signal.Signals, code: int
+) -> None:
+    worker = cluster.worker(ready=False, JOBS_HANDLERS="tests.apps.unopened", BANK=bank)
+    until(lambda: "waiting for the bank" in worker.text(), 40, "the start waits")
+    worker.signal(number)
+    assert worker.process.wait(20) == code
+    assert "error" not in worker.text()
+    assert "Traceback" not in worker.text()
+
+
+def test_an_endless_shutdown_function_keeps_neither_the_worker_nor_the_others(
+    cluster: Cluster,
+) -> None:
     worker = cluster.worker(JOBS_HANDLERS="tests.apps.unclosed")
     assert worker.terminate() == 0
-    assert "closing" in worker.text()
-    assert "@shutdown functions took longer than 10s; the worker ends" in worker.text()
+    text = worker.text()
+    assert "closing" in text
+    assert "@shutdown tests.apps.unclosed.wait failed" in text
+    assert "TimeoutError: it was stopped after 5.0s" in text
+    assert "@shutdown tests.apps.unclosed.cancels failed" in text
+    assert "closed" in text.splitlines(), "each has its turn"
