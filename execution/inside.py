@@ -84,6 +84,8 @@ def _stand_alone(worker: int) -> None:
     # finish. Functions, not SIG_IGN, which programs started by a handler would inherit.
     signal.signal(signal.SIGINT, _leave_it)
     signal.signal(signal.SIGTERM, _leave_it)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_as_usual)
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # what a handler starts is killed with it
 
@@ -99,6 +101,12 @@ def _stand_alone(worker: int) -> None:
 
 def _leave_it(number: int, frame: object) -> None:
     """SIGINT and SIGTERM: nothing."""
+
+
+def _as_usual() -> None:
+    """In what a handler forks: a multiprocessing pool, say, ends its processes by SIGTERM."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _import(module: str) -> Answer | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -219,6 +220,23 @@ def fork_returns(ctx: Context, data: Any) -> list[int]:
     """Comes back twice: in its own process, and in one that it has forked."""
     parent, pid = os.getpid(), os.fork()
     return [parent, 0 if pid else 1]
+
+
+@handler("p-terminates", process=True)
+def terminates(ctx: Context, data: Any) -> int | None:
+    """Ends a process that it has forked, as a multiprocessing pool does; its exit code."""
+    running, wait = multiprocessing.Pipe()
+
+    def run() -> None:
+        running.send(True)
+        time.sleep(600)
+
+    forked = multiprocessing.get_context("fork").Process(target=run)
+    forked.start()
+    wait.recv()
+    forked.terminate()
+    forked.join()
+    return forked.exitcode
 
 
 @handler("p-dies", process=True)

@@ -270,6 +270,10 @@ async def test_a_fork_that_comes_back_takes_no_further_call(pool: Processes) -> 
             await asyncio.sleep(0.01)
 
 
+def test_sigterm_ends_what_a_handler_forks() -> None:
+    assert attempt("p-terminates", timeout="20s").result == -signal.SIGTERM
+
+
 @pytest.mark.asyncio
 async def test_one_that_dies_is_noticed_though_a_fork_holds_its_connection(
     pool: Processes, tmp_path: Path
