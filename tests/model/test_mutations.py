@@ -45,7 +45,7 @@ FAULTS = {
         JobTable, "_send", "if part.head(offset) is not before:", "if False:"
     ),
     "an interrupted attempt is counted": Fault(
-        state, "interrupted", "attempt=job.attempt - 1,", "attempt=job.attempt,"
+        state, "_interrupt", "attempt=job.attempt - 1,", "attempt=job.attempt,"
     ),
     "a swept job is admitted again": Fault(
         Partition, "was_swept", "return offset < self.swept.next", "return False"
