@@ -83,10 +83,10 @@ scheduler = Scheduler(SCHEDULES, table, writer, names.jobs, app.partitions)
 intake = Intake(table, runner, dead, HANDLERS, settings.max_row_bytes)
 
 # From the topics: each feed gives its records once, in order, with none left out.
-jobs = Feed(names.jobs, reader, table.served, intake.handle, app.position)
+jobs = Feed(names.jobs, reader, table.served, intake.handle, app.position, app.hold)
 cancels = Cancels(table, runner, reader, writer, (names.jobs, names.cancel), jobs.places)
-reruns = Feed(names.retry, reader, table.served, retries.handle, app.position)
-stops = Feed(names.cancel, reader, table.served, cancels.handle, app.position)
+reruns = Feed(names.retry, reader, table.served, retries.handle, app.position, app.hold)
+stops = Feed(names.cancel, reader, table.served, cancels.handle, app.position, app.hold)
 streams.attach(app, {"jobs": jobs, "retries": reruns, "cancels": stops})
 
 feeds = [jobs, reruns, stops]

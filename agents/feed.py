@@ -25,7 +25,7 @@ from tables.partition import Partition, PartitionLost
 logger = logging.getLogger(__name__)
 
 BATCH = 500  # records handled together at most
-INBOX = 2_000  # records that wait at most; then Faust's stream waits
+INBOX = 2_000  # records that wait, about at most; then no more are fetched until half are left
 RETRY_S = 1.0
 
 Handle = Callable[[Partition, Sequence[Record]], Awaitable[None]]
@@ -45,9 +45,10 @@ class Feed:
         served: Mapping[int, Partition],
         handle: Handle,
         position: Callable[[str, int], int | None],
+        hold: Callable[[str, int, bool], None],
     ) -> None:
         """``position``: the next offset of a topic's partition that Faust is going to deliver,
-        if it can be told."""
+        if it can be told. ``hold``: fetch no more of a topic's partition (true), or go on."""
         self.topic = topic
         self.places: dict[int, int] = {}
         self.gaps = 0  # records that were never delivered and were read from the log instead
@@ -55,10 +56,10 @@ class Feed:
         self._served = served
         self._handle = handle
         self._position = position
+        self._hold = hold
         self._inbox: dict[int, deque[Record]] = {}
         self._waiting = 0
-        self._room = asyncio.Event()
-        self._room.set()
+        self._held: set[int] = set()  # partitions of which no more are fetched now
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._suspects: dict[int, int] = {}
         self._counted: dict[int, int] = {}  # the place up to which gaps have been counted
@@ -66,14 +67,17 @@ class Feed:
         self._last_look: dict[int, int] = {}  # the places then
 
     async def offer(self, partition: int, record: Record) -> None:
-        """Take a delivered record in; waits while too many are waiting."""
-        if not self._room.is_set():
-            self._held_up = True
-            await self._room.wait()
+        """Take a delivered record in.
+
+        It never waits: Faust delivers all topics one record after another, and jobs that wait
+        for room would hold up cancels and reruns. What has been fetched already still comes.
+        """
         self._inbox.setdefault(partition, deque()).append(record)
         self._waiting += 1
-        if self._waiting >= INBOX:
-            self._room.clear()
+        if self._waiting >= INBOX and partition not in self._held:
+            self._held.add(partition)
+            self._held_up = True
+            self._hold(self.topic, partition, True)
         self._wake(partition)
 
     def assign(self, partition: int, place: int) -> None:
@@ -86,8 +90,8 @@ class Feed:
         self._suspects.pop(partition, None)
         self._counted.pop(partition, None)
         self._waiting -= len(self._inbox.pop(partition, ()))
-        if self._waiting < INBOX:
-            self._room.set()
+        self._go_on([partition])
+        self._go_on_if_room()
         task = self._tasks.pop(partition, None)
         if task is not None:
             task.cancel()
@@ -97,7 +101,7 @@ class Feed:
         for records in self._inbox.values():
             records.clear()
         self._waiting = 0
-        self._room.set()
+        self._go_on_if_room()
 
     async def audit(self) -> None:
         """Look for records that exist and were not delivered, since the last look or before.
@@ -108,7 +112,7 @@ class Feed:
         Partitions that are at work are passed over, and all while we hold delivery up ourselves.
         """
         still, self._last_look = self._last_look == self.places, dict(self.places)
-        held_up, self._held_up = self._held_up, not self._room.is_set()
+        held_up, self._held_up = self._held_up, bool(self._held)
         if held_up or self._held_up:
             self._suspects.clear()
             return
@@ -136,6 +140,16 @@ class Feed:
             else:
                 self._suspects.pop(p, None)
 
+    def _go_on_if_room(self) -> None:
+        if self._waiting <= INBOX // 2:
+            self._go_on(list(self._held))
+
+    def _go_on(self, partitions: Sequence[int]) -> None:
+        for p in partitions:
+            if p in self._held:
+                self._held.discard(p)
+                self._hold(self.topic, p, False)
+
     def _wake(self, p: int) -> None:
         if p not in self._tasks:
             self._tasks[p] = asyncio.create_task(self._work(p))
@@ -146,8 +160,7 @@ class Feed:
             while inbox:
                 batch = [inbox.popleft() for _ in range(min(BATCH, len(inbox)))]
                 self._waiting -= len(batch)
-                if self._waiting < INBOX:
-                    self._room.set()
+                self._go_on_if_room()
                 await self._advance(p, batch)
         finally:
             if self._tasks.get(p) is asyncio.current_task():

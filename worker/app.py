@@ -53,7 +53,7 @@ class JobsApp(faust.App):
             table_standby_replicas=0,
             stream_wait_empty=False,  # True waits without limit for unacknowledged events
             recovery_consistency_check=False,  # it compares with an end that may be too small
-            broker_max_poll_records=500,  # a full channel would hold up cancels, too
+            broker_max_poll_records=500,  # what may still come of a partition that is held
             **options,
         )
 
@@ -79,6 +79,10 @@ class JobsApp(faust.App):
     def position(self, topic: str, partition: int) -> int | None:
         """The next offset that the consumer is going to deliver, if that can be told."""
         return cast(JobsConsumer, self.consumer).next_offset(TP(topic, partition))
+
+    def hold(self, topic: str, partition: int, held: bool) -> None:
+        """Fetch no more of a topic's partition for now, or go on with it."""
+        cast(JobsConsumer, self.consumer).hold(TP(topic, partition), held)
 
     def log_producer(self) -> AIOKafkaProducer:
         """The producer itself, past Faust's buffer of single messages.

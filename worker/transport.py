@@ -125,6 +125,23 @@ class JobsConsumer(driver.Consumer):
         except (AttributeError, ConsumerNotStarted):  # between two subscriptions
             return None
 
+    def hold(self, tp: TP, held: bool) -> None:
+        """Fetch no more of a partition for now, or go on with it. What has been fetched of it
+        is still delivered: Faust drops that of paused partitions, but not of buffered ones.
+
+        Faust does the same when a topic's channel (4,096 records) is four fifths full, which is
+        too late: of each partition a whole poll may still come, and a full channel stops the
+        delivery of all topics.
+        """
+        active = self._get_active_partitions()
+        if held:
+            active.discard(tp)
+            self._buffered_partitions.add(tp)
+        else:
+            self._buffered_partitions.discard(tp)
+            if tp in self.assignment():
+                active.add(tp)
+
     async def rejoin(self) -> None:
         """Leave the group and join it again as a new member."""
         await self._thread.rejoin()

@@ -78,3 +78,27 @@ def test_cancels_of_jobs_that_intake_reads_at_that_moment_hold(cluster: Cluster)
     for id, rows in cluster.history().items():
         finals = [row["status"] for row in rows if row["status"] in ("done", "failed", "canceled")]
         assert len(finals) == 1, (id, finals)
+
+
+def test_a_cancel_reaches_its_job_past_any_backlog(cluster: Cluster) -> None:
+    """Faust delivers all topics one record after another: jobs that wait for room must not stop
+    that. The audit, which reads what isn't delivered, is asleep."""
+    cluster.partitions = 8
+    worker = cluster.worker(JOBS_AUDIT="3600s", JOBS_WORKERS="4", JOBS_MAX_OPEN="100")
+    cluster.produce([b'{"handler": "sleep", "data": 600, "timeout": "900s"}'] * 14_000)
+    for _ in range(30):  # each frees slots for jobs that are canceled in the next round
+        running = until(
+            lambda: (
+                len(found := worker.get("/job/all?status=executing").json["jobs"]) == 4 and found
+            ),
+            30,
+            "all slots are taken",
+        )
+        ids = [job["id"] for job in running]
+        for id in ids:
+            asked = json.dumps({"id": id, "who": "test"}).encode()
+            cluster.produce(
+                [asked], topic=f"{cluster.jobs}-cancel", partition=int(id.split("-")[0])
+            )
+        until(lambda ids=ids: {worker.status(i)["status"] for i in ids} == {"canceled"}, 20, "stop")  # type: ignore[misc]
+    assert set(worker.get("/stats").json["gaps"].values()) == {0}

@@ -116,10 +116,10 @@ class Worker:
         self.runner = Runner(table, callers, dead, _LIMITS, self.name, retries.ask)
         retries.runner = self.runner
         intake = Intake(table, self.runner, dead, registry, 10_000)
-        jobs = Feed(JOBS, reader, table.served, intake.handle, self._position)
+        jobs = Feed(JOBS, reader, table.served, intake.handle, self._position, self._hold)
         cancels = Cancels(table, self.runner, reader, writer, (JOBS, CANCEL), jobs.places)
-        reruns = Feed(RETRY, reader, table.served, retries.handle, self._position)
-        stops = Feed(CANCEL, reader, table.served, cancels.handle, self._position)
+        reruns = Feed(RETRY, reader, table.served, retries.handle, self._position, self._hold)
+        stops = Feed(CANCEL, reader, table.served, cancels.handle, self._position, self._hold)
         self.feeds = [jobs, reruns, stops]
         takeover = Takeover(
             reader, writer, CHANGELOG, Identity(self.name, self.name), Cache(None, now_ms)
@@ -207,6 +207,9 @@ class Worker:
                 self.loop.spawn(self._offer(feed, part.records))
                 return True
         return False
+
+    def _hold(self, topic: str, partition: int, held: bool) -> None:
+        """Nothing: no history of the model is as long as a feed's inbox."""
 
     async def _offer(self, feed: Feed, records: list[Record]) -> None:
         for record in records:

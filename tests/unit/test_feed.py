@@ -88,13 +88,23 @@ class World:
         self.sink = Sink()
         self.served = {p: Partition(p, Fence(1, "aaaa")) for p in range(len(lengths))}
         self.positions: dict[int, int] = {}  # what Faust delivers next, where that is known
+        self.held: set[int] = set()  # partitions of which Faust fetches no more
+        self.freed: list[int] = []  # how many records had been handled when it went on
         self.feed = self.fed(self.sink)
         for p in self.served:
             self.feed.assign(p, 0)
 
     def fed(self, handle: Handle) -> Feed:
         reader: Any = self.reader
-        return Feed("jobs", reader, self.served, handle, lambda _, p: self.positions.get(p))
+        return Feed(
+            "jobs", reader, self.served, handle, lambda _, p: self.positions.get(p), self.hold
+        )
+
+    def hold(self, _: str, p: int, held: bool) -> None:
+        assert held is (p not in self.held), "told once"
+        self.held ^= {p}
+        if not held:
+            self.freed.append(len(self.seen))
 
     async def deliver(self, *offsets: int, p: int = 0) -> None:
         for offset in offsets:
@@ -595,49 +605,68 @@ async def test_an_error_of_a_partition_that_goes_is_tried_no_more() -> None:
 # Backpressure
 
 
-async def blocked(world: World, *, p: int = 0) -> asyncio.Task[None]:
-    """Deliver until the feed takes no more; the delivery that waits."""
+async def filled(world: World, *, p: int = 0) -> None:
+    """Deliver until the feed wants no more, and then what had been fetched already."""
     world.sink.gate.clear()
     await world.deliver(0, p=p)
     await turns()  # the first is at work, and waits no more
-    await world.deliver(*range(1, 11), p=p)
-    waiting = asyncio.create_task(world.deliver(11, p=p))
-    await turns()
-    assert not waiting.done()
-    return waiting
+    await world.deliver(*range(1, 10), p=p)
+    assert world.held == set()
+    await world.deliver(10, p=p)
+    assert world.held == {p}
+    await world.deliver(11, p=p)
 
 
 @asynchronous
-async def test_delivery_waits_while_too_many_wait() -> None:
+async def test_no_more_is_fetched_while_too_many_wait() -> None:
     world = World(12)
-    waiting = await blocked(world)
+    await filled(world)
     world.sink.gate.set()
-    await waiting
     await world.settle()
-    assert world.seen == list(range(12))
+    assert world.held == set()
+    assert world.seen == list(range(12)), "what had been fetched is kept"
 
 
 @asynchronous
-async def test_delivery_goes_on_when_all_is_cleared() -> None:
+async def test_fetching_goes_on_once_half_are_left() -> None:
     world = World(12)
-    waiting = await blocked(world)
+    await filled(world)  # 1 is at work and 11 wait, of which each step takes 4
+    world.sink.gate.set()
+    await world.settle()
+    assert world.freed == [5]
+
+
+@asynchronous
+async def test_a_full_partition_holds_up_no_other_one() -> None:
+    world = World(12, 3)
+    await filled(world)
+    world.sink.gate.set()
+    await world.deliver(0, p=1)
+    await world.settle()
+    assert world.sink.seen == {0: list(range(12)), 1: [0]}
+
+
+@asynchronous
+async def test_fetching_goes_on_when_all_is_cleared() -> None:
+    world = World(12)
+    await filled(world)
     world.feed.clear()
-    await waiting
+    assert world.held == set()
+    await world.deliver(*range(12))
     world.sink.gate.set()
     await world.settle()
     assert world.seen == list(range(12))
 
 
 @asynchronous
-async def test_nothing_is_suspected_while_delivery_waits_for_us() -> None:
+async def test_nothing_is_suspected_while_delivery_is_held() -> None:
     world = World(12, 3)
     await world.audit()  # partition 1 is suspected
-    waiting = await blocked(world)
+    await filled(world)
     await world.feed.audit()
     world.sink.gate.set()
-    await waiting
     await world.settle()
-    await world.audit()  # it had to wait since the last look
+    await world.audit()  # it was held since the last look
     assert world.sink.seen == {0: list(range(12))}
     await world.audit()
     assert 1 not in world.sink.seen
@@ -646,18 +675,15 @@ async def test_nothing_is_suspected_while_delivery_waits_for_us() -> None:
 
 
 @asynchronous
-async def test_a_forgotten_partition_does_not_hold_up_the_others() -> None:
+async def test_a_forgotten_partition_is_held_no_more() -> None:
     world = World(12, 3)
-    waiting = await blocked(world)
-    waiting.cancel()
+    await filled(world)
     world.feed.forget(0)
+    assert world.held == set()
     world.sink.gate.set()
-    other = asyncio.create_task(world.deliver(0, p=1))
-    await turns()
-    done = other.done()
-    other.cancel()
+    await world.deliver(0, p=1)
     await world.settle()
-    assert done
+    assert world.sink.seen[1] == [0]
 
 
 # Whatever is dropped
