@@ -125,16 +125,17 @@ class ScheduledRun(NamedTuple):
         return [(SCHEDULE_HEADER, self.schedule.encode()), (SCHEDULED_AT_HEADER, b"%d" % self.at)]
 
     @classmethod
-    def of(cls, headers: Sequence[tuple[str, bytes]]) -> ScheduledRun | None:
+    def of(cls, headers: Sequence[tuple[str, bytes | None]]) -> ScheduledRun | None:
         """Read a record's headers; ``None``: it is no scheduled job."""
         if not headers:
             return None  # as nearly all records
         found = dict(headers)
         try:
-            name, at = found[SCHEDULE_HEADER].decode(), found[SCHEDULED_AT_HEADER]
+            called, at = found[SCHEDULE_HEADER], found[SCHEDULED_AT_HEADER]
+            name = "" if called is None else called.decode()
         except (KeyError, UnicodeDecodeError):
             return None
-        if not (1 <= len(name) <= MAX_SCHEDULE_NAME and at.isdigit() and len(at) <= 15):
+        if not (1 <= len(name) <= MAX_SCHEDULE_NAME and at and at.isdigit() and len(at) <= 15):
             return None
         return cls(name, int(at))
 

@@ -145,7 +145,7 @@ class Fold:
 def _fence(record: Record) -> Fence | None:
     for name, value in record.headers:
         if name == FENCE_HEADER:
-            number, _, instance = value.partition(b" ")
+            number, _, instance = (value or b"").partition(b" ")
             if number.isdigit() and len(number) < 20 and instance.isalnum():
                 return Fence(int(number), instance.decode("ascii"))
     return None

@@ -55,6 +55,7 @@ class Rules:
 
     def _take(self, record: Record) -> None:
         ((_, header),) = record.headers
+        assert header is not None
         number, _, instance = header.decode().partition(" ")
         fence = (int(number), instance)
         assert record.key is not None

@@ -40,7 +40,7 @@ class Log:
         fence: Fence | None,
         key: bytes | None,
         value: bytes | None,
-        *more: tuple[str, bytes],
+        *more: tuple[str, bytes | None],
     ) -> "Log":
         headers = [*more, *(fence.headers() if fence else ())]
         self.records.append(Record(len(self.records), 0, key, value, headers))
@@ -171,11 +171,17 @@ def test_records_without_a_workers_header_are_ignored(
     header: bytes | None, key: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     fold = Log().own(A1).row(A1, 5, b"1").swept(A1, 2).fold()
-    headers = [("other", b"2 bbbb")] + ([] if header is None else [(FENCE_HEADER, header)])
+    fence = [] if header is None else [(FENCE_HEADER, header)]
+    headers = [("other", b"2 bbbb"), ("null", None), *fence]
     Log().put(None, key, b'{"worker":"x","next":9,"released":true}', *headers).fold(fold)
     assert (fold.fence, fold.rows, fold.stale) == (A1, {5: b"1"}, set())
     assert (fold.swept, fold.released) == (Swept(2, 20), False)
     assert "was not written by a worker; ignored" in caplog.text
+
+
+def test_a_header_of_a_foreign_record_may_be_null() -> None:
+    log = Log().own(A1).row(A1, 5, b"1").put(None, row_key(JobId(P, 5)), b"2", (FENCE_HEADER, None))
+    assert log.fold().rows == {5: b"1"}
 
 
 @pytest.mark.parametrize(
