@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Of make fuzz: how long, and what is written.
+MINUTES ?= 10
+SEED ?= 1
 # Before a command: it runs beside an Apache Kafka, unless KAFKA names a broker.
 APACHE := $(if $(KAFKA),,$(BIN)/python -m tests.kafka)
 # Each lock has a stamp: `make run` waits for what runs, not for the test tools as well.
@@ -16,7 +19,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 	--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka faults faults-selftest check lock clean
+.PHONY: help run test test-kafka faults faults-selftest fuzz check lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +40,10 @@ faults: $(DEV) ## SEEDS=20 schedules of faults from START=1 on, on Apache Kafka:
 
 faults-selftest: $(DEV) ## is it noticed when one of the product's safeguards is off?
 	@exec $(BIN)/python -m tests.faults --selftest $(ARGS)
+
+fuzz: $(DEV) ## nonsense on every topic and endpoint; MINUTES=10 SEED=1 (KAFKA=host:port: there)
+	@JOBS_FUZZ_MINUTES=$(MINUTES) JOBS_FUZZ_SEED=$(SEED) exec $(BIN)/python -m pytest -n 2 \
+		tests/faults/test_fuzz_topics.py tests/faults/test_fuzz_http.py $(ARGS)
 
 check: $(DEV) ## style, types, and which package may import which
 	$(BIN)/ruff check .
