@@ -38,3 +38,16 @@ def test_links_lead_somewhere() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), (page.name, target)
+
+
+def test_the_tests_that_the_docs_name_are_there() -> None:
+    named = set()
+    for page in (ROOT / "docs").glob("*.md"):
+        named.update(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text()))
+    assert len(named) > 20
+    missing = [
+        f"{path}::{name}"
+        for path, name in sorted(named)
+        if not re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.M)
+    ]
+    assert missing == []
