@@ -43,14 +43,18 @@ def main(connection: Connection, worker: int, module: str) -> None:
     logger.addHandler(Forward(wire.send))
     logger.propagate = False
     opened = OpenedHere(HOOKS)
+    try:
+        _serve(wire, logger, opened, module)
+    except (EOFError, OSError):  # the worker has gone, or a handler has closed the connection
+        os._exit(0)  # threads that handlers have left behind don't keep it
+
+
+def _serve(wire: Wire, logger: logging.Logger, opened: OpenedHere, module: str) -> None:
     pid = os.getpid()
     failures = {module: _import(module)}
     while True:
         _end_forks(pid)
-        try:
-            message: Prepare | Call = connection.recv()
-        except (EOFError, OSError):
-            os._exit(0)  # threads that handlers have left behind don't keep it
+        message: Prepare | Call = wire.connection.recv()
         if isinstance(message, Prepare):
             if message.module not in failures:
                 failures[message.module] = _import(message.module)

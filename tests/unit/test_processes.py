@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -23,8 +24,10 @@ import pytest_asyncio
 
 import handlers  # noqa: F401 - registers those that come with the worker
 from agents.callers import Callers
+from execution import inside
 from execution.child import NotReady, ProcessDied
 from execution.executor import Attempt, Returned, TimedOut
+from execution.messages import Prepare, Ready
 from execution.processes import Call, HandlerFailed, Listener, Processes
 from jobs.model import Job, JobId, Status
 from jobs.registry import HANDLERS
@@ -479,3 +482,21 @@ async def test_sys_exit_ends_the_attempt_only(pool: Processes) -> None:
     with contextlib.suppress(HandlerFailed):
         await perform(pool, call("p-exit"))
     assert (await perform(pool, call("p-context")))["same"]
+
+
+def test_a_worker_that_has_gone_is_no_error_of_its_processes(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """They end, and say nothing: the log is for what went wrong."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=inside.main, args=(theirs, os.getpid(), app.__name__))
+    process.start()
+    theirs.close()
+    ours.send(Prepare(app.__name__))
+    assert isinstance(ours.recv(), Ready)
+    ours.send(call("p-steps", 10))
+    ours.close()  # before it can answer, or just after
+    process.join(30)
+    assert process.exitcode == 0
+    assert capfd.readouterr().err == ""
