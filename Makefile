@@ -22,7 +22,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 .PHONY: help run test test-kafka faults faults-selftest fuzz check lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: $(RUNTIME) ## a worker and a broker; KAFKA=host:port: that one; BROKER=kafka: one that keeps jobs
 	@exec $(if $(APACHE),$(if $(filter kafka,$(BROKER)),$(APACHE) --data kafka-data)) \
