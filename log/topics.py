@@ -8,7 +8,12 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 EMBEDDED_CLUSTER_ID = "tansu_cluster"  # what Tansu 0.6.0, the embedded broker, calls itself
 _APPEAR_S = 30.0
@@ -209,13 +214,26 @@ def _copies(replication: int) -> dict[str, str]:
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: TopicNames) -> dict[str, dict[str, Any]]:
-    """The configuration of each topic, as far as the broker tells it."""
+    """The configuration of each topic, as far as the broker tells it.
+
+    Raises:
+        KafkaError: it doesn't, for some time.
+    """
     found: dict[str, dict[str, Any]] = {name: {} for name in names.all()}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names.all()]
-    for answer in await admin.describe_configs(resources):
-        for resource in answer.resources:
-            found[resource[3]] = {entry[0]: entry[1] for entry in resource[4]}
-    return found
+    deadline = asyncio.get_running_loop().time() + _APPEAR_S
+    while True:
+        codes = set()
+        for answer in await admin.describe_configs(resources):
+            for code, _, _, name, entries, *_ in answer.resources:
+                codes.add(code)
+                found[name] = {entry[0]: entry[1] for entry in entries}
+        # Any broker is asked, and not each has heard of a topic that is new.
+        if UnknownTopicOrPartitionError.errno not in codes:
+            return found
+        if asyncio.get_running_loop().time() > deadline:
+            raise UnknownTopicOrPartitionError(f"the configuration of {', '.join(names.all())}")
+        await asyncio.sleep(0.1)
 
 
 async def _few_copies(
