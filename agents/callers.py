@@ -24,12 +24,14 @@ from jobs.limits import Limit
 from jobs.model import Job, JobId
 from jobs.registry import Handler, Kind, Registry
 from jobs.resources import HOOKS, Resources
+from jobs.state import SUSPECT_CRASHES
 from jobs.steering import Discard
 from log.writer import NotWritten
 from settings import Settings
 
 Send = Callable[[dict[str, Any]], Coroutine[Any, Any, JobId]]
 _NULL = msgspec.Raw(b"null")
+_SUSPECTS = "\0suspects\0"  # before a handler's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Callers:
         self.registry = registry
         self._processes = Processes()
         self._process_limit = Limit(processes)
+        self._suspect_limit = Limit(1)
         self._resources = resources
         self._send = send
         self._limits: dict[str, Sequence[Limit]] = {}
@@ -60,11 +63,25 @@ class Callers:
         """As the settings say."""
         return cls(registry, s.processes or os.cpu_count() or 1, resources, send)
 
-    def limits(self, name: str) -> Sequence[Limit]:
-        """The limits of a handler, by its name."""
-        if name not in self._limits:
-            self._limits[name] = self._limits_of(self.registry.get(name))
-        return self._limits[name]
+    def group(self, job: Job) -> str:
+        """The line that a job stands in: its handler's, or one of suspects.
+
+        What was executing in two deaths in a row is run one after another, so that the third
+        death is counted for the job that brings it, and not for those that were beside it.
+        """
+        suspect = job.crashes >= SUSPECT_CRASHES
+        return _SUSPECTS + job.handler if suspect else job.handler
+
+    def limits(self, group: str) -> Sequence[Limit]:
+        """The limits of a line."""
+        if group not in self._limits:
+            name = group.removeprefix(_SUSPECTS)
+            self._limits[group] = (
+                self._limits_of(self.registry.get(name))
+                if name == group
+                else (self._suspect_limit, *self.limits(name))
+            )
+        return self._limits[group]
 
     def progress(self, job_id: JobId) -> Progress | None:
         """What a running attempt has said of its progress."""

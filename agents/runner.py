@@ -136,7 +136,7 @@ class Runner:
         its time hasn't come (an older record; the timer will send another)."""
         job = self._waiting(job_id)
         if job is not None and job.next_attempt == attempt and job_id not in self._timer:
-            self._pool.add(job_id, rerun=True, group=job.handler)
+            self._pool.add(job_id, rerun=True, group=self.callers.group(job))
 
     async def cancel(self, part: Partition, offset: int, who: str, why: str) -> None:
         """Stop an admitted job for good, and wait until that is recorded. A final state stays.
@@ -221,7 +221,7 @@ class Runner:
         if job is None:
             return
         if job.attempt == 0:
-            self._pool.add(job_id, rerun=False, group=job.handler)
+            self._pool.add(job_id, rerun=False, group=self.callers.group(job))
         else:
             self._spawn(self._ask_for_rerun(job_id, job.next_attempt))
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import msgspec
 
 from jobs.codec import encode_json
+from jobs.errors import told
 from jobs.model import ScheduledRun
 from jobs.schedules import Missed, Schedule
 from log.writer import Entry, LogWriter, NotWritten
@@ -128,7 +129,7 @@ class Scheduler:
             data = encode_json(schedule.data(time))
         except BaseException as exc:  # also SystemExit, which would end the worker, and the next
             name, at_text = schedule.name, time.isoformat()
-            logger.error("schedule %r: no data for %s: %r", name, at_text, exc)
+            logger.error("schedule %r: no data for %s: %s", name, at_text, told(exc))
             return False
         value = msgspec.json.encode({"handler": schedule.handler, "data": data})
         headers = ScheduledRun(schedule.name, at).headers()

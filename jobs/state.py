@@ -37,6 +37,7 @@ from jobs.model import Job, JobRequest, Malformed, ScheduledRun, Status
 
 DEFAULT_TTL = 2  # reruns, where neither the record nor its handler says; the wire's rule
 POISON_CRASHES = 3
+SUSPECT_CRASHES = POISON_CRASHES - 1  # from then on a job is run apart from others of its sort
 MAX_ERROR_CHARS = 2_000
 
 

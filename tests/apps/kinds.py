@@ -249,3 +249,10 @@ def endless(ctx: Context, data: Any) -> None:
     """Never returns, whatever happens."""
     while True:
         time.sleep(0.1)
+
+
+@handler("deadly in the loop")
+async def deadly_in_the_loop(ctx: Context, data: float) -> None:
+    """Takes its worker along, when others have begun."""
+    await asyncio.sleep(data / 10)
+    os._exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections import Counter
 from typing import Any
@@ -129,6 +130,22 @@ def test_a_job_that_kills_three_workers_in_a_row_is_failed_as_poison(cluster: Cl
     (letter,) = cluster.records(f"{cluster.jobs}-dead")
     assert b"poison" in letter.headers["reason"]
     assert letter.value == b'{"handler": "sleep", "data": 500, "timeout": "600s"}'
+
+
+def test_poison_takes_no_innocent_job_along(cluster: Cluster) -> None:
+    """All that is executing when a worker dies counts a death; what has died twice is run one
+    after another, and so the third death is the guilty one's."""
+    app = "tests.apps.kinds"
+    worker = cluster.worker(JOBS_HANDLERS=app)
+    jobs = ["sleep", "deadly in the loop", "sleep", "sleep"]
+    values = [json.dumps({"handler": name, "data": 2, "timeout": "60s"}).encode() for name in jobs]
+    ids = cluster.produce(values, partition=0)
+    for _ in range(3):
+        assert worker.process.wait(60) == 1
+        worker = cluster.worker(ready=False, JOBS_HANDLERS=app)
+    states = cluster.all_final(ids)
+    assert [states[i]["status"] for i in ids] == ["done", "failed", "done", "done"]
+    assert "poison" in states[ids[1]]["error"]
 
 
 def test_a_deploy_does_not_count_as_a_crash(cluster: Cluster) -> None:
