@@ -178,7 +178,7 @@ def failed(
             job,
             Event.RERUN,
             finished_at=now,
-            next_attempt_at=now + delay_ms,
+            next_attempt_at=_later(now, delay_ms),
             error=_short(error),
             trace=_clean(trace),
             crashes=0,
@@ -197,7 +197,7 @@ def interrupted(job: Job, *, now: int, crashed: bool) -> Job:
     if crashes >= POISON_CRASHES:
         text = f"poison: {crashes} workers in a row died while they were executing it"
         return _final(job, Event.POISON, now, error=text, crashes=crashes)
-    return _interrupt(job, now, crashes=crashes)
+    return _interrupt(job, None, crashes=crashes)
 
 
 def died(job: Job, *, now: int, exit_code: int, delay_ms: int) -> Job:
@@ -209,7 +209,8 @@ def died(job: Job, *, now: int, exit_code: int, delay_ms: int) -> Job:
         text = f"poison: its process died {crashes} times in a row {why}"
         return _final(job, Event.POISON, now, error=text, trace=None, crashes=crashes)
     error = f"its process died {why}"
-    return _interrupt(job, now + delay_ms, crashes=crashes, error=error, trace=None)
+    again_at = _later(now, delay_ms)
+    return _interrupt(job, again_at, crashes=crashes, error=error, trace=None)
 
 
 def canceled(job: Job, *, now: int, who: str, why: str) -> Job:
@@ -217,7 +218,12 @@ def canceled(job: Job, *, now: int, who: str, why: str) -> Job:
     return _final(job, Event.CANCEL, now, error=_reason(who, why))
 
 
-def _interrupt(job: Job, again_at: int, **fields: Any) -> Job:
+def _later(now: int, delay_ms: int) -> int | None:
+    """When a job is due again; ``None``: at once, which no worker's wrong clock can put off."""
+    return now + delay_ms if delay_ms > 0 else None
+
+
+def _interrupt(job: Job, again_at: int | None, **fields: Any) -> Job:
     return _change(
         job,
         Event.INTERRUPT,

@@ -28,6 +28,7 @@ LOOK_S = 0.05
 REST_S = 120.0
 READY_S = 90.0
 TRACES = re.compile(r"Traceback|please report", re.IGNORECASE)
+FINAL = ("done", "failed", "canceled")
 POISONED = 9  # exit code of the load's poison
 
 
@@ -141,7 +142,7 @@ class Drive:
                 )
                 async with asyncio.TaskGroup() as group:
                     group.create_task(load.run(plan.jobs))
-                    group.create_task(self._extra(kafka))
+                    group.create_task(self._extra(http, kafka))
                     for step in plan.steps:
                         group.create_task(self._do(step))
         finally:
@@ -149,15 +150,24 @@ class Drive:
             await asyncio.gather(keeper, return_exceptions=True)
             recorder.close()
 
-    async def _extra(self, kafka: Kafka) -> None:
+    async def _extra(self, http: Http, kafka: Kafka) -> None:
         """Jobs that are few: poison, and one that is longer than every timeout of the group."""
-        topic = f"{self.cluster.jobs}"
         wanted = ['{"handler": "poison", "data": 99}'] * self.plan.poison
         if self.plan.long_s:
             wanted.append(f'{{"handler": "slow", "data": {self.plan.long_s}, "timeout": "90s"}}')
+        places = []
         for n, value in enumerate(wanted):
             await asyncio.sleep(2)
-            await kafka.produce("extra", topic, "jobs", n % PARTITIONS, value)
+            at = n % PARTITIONS
+            places.append(await kafka.produce("extra", self.cluster.jobs, "jobs", at, value))
+        # Poison may still kill; at rest nobody starts the dead again.
+        deadline = time.monotonic() + self._rest_s
+        for place in places[: self.plan.poison]:
+            status: object = None
+            while place and status not in FINAL and time.monotonic() < deadline:
+                await asyncio.sleep(0.2)
+                _, answer = await http.call("extra", "GET", f"/job/{place}/status")
+                status = answer.get("status") if isinstance(answer, dict) else None
 
     async def _do(self, step: Step) -> None:
         await asyncio.sleep(step.at_s)
