@@ -83,7 +83,7 @@ class Runner:
         self._outcomes = Outcomes(limits.retry, limits.max_result_bytes)
         self._dead = dead
         self._limits = limits
-        self._worker = worker
+        self.worker = worker
         self._send_rerun = send_rerun
         self._pool: Pool[JobId] = Pool(
             limits.workers, limits.rerun_workers, self._work, callers.limits
@@ -105,6 +105,12 @@ class Runner:
     def executing(self) -> int:
         """Attempts that run now."""
         return len(self._attempts)
+
+    @property
+    def slots(self) -> dict[str, tuple[int, int]]:
+        """Slots that are taken, and all of them: for first attempts and for reruns."""
+        lanes = {"first": self._pool.first, "rerun": self._pool.reruns}
+        return {name: (len(lane.running), lane.slots) for name, lane in lanes.items()}
 
     async def reserve(self, wanted: int) -> int:
         """Wait for room, then keep some of it: at least 1 job's, at most ``wanted``."""
@@ -276,7 +282,7 @@ class Runner:
             row = state.refused(job, now=now_ms(), error=error)
             await self._finish(part, job_id, job, row)
             return None
-        row = state.start(job, now=now_ms(), worker=self._worker)
+        row = state.start(job, now=now_ms(), worker=self.worker)
         # kill -9 before this is durable: waiting, started by the next owner.
         await self._table.write(part, [Change(job_id.offset, job, row)])
         if part.head(job_id.offset) is not row:

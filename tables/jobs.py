@@ -28,6 +28,7 @@ from log.writer import Entry, LogWriter
 from tables.fold import row_key
 from tables.marks import Mark, Swept
 from tables.partition import Partition, PartitionLost
+from tables.tempo import Tempo
 from worker.app import JobsApp
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class JobTable(Table[str, Job]):
 
     logger = logging.getLogger("faust.tables.jobs")
     app: JobsApp
+    tempo: Tempo
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.served: dict[int, Partition] = {}
@@ -92,6 +94,7 @@ class JobTable(Table[str, Job]):
 
     def open(self, writer: LogWriter, write_timeout_s: float) -> None:
         """Give the table what it writes with."""
+        self.tempo = Tempo(now_ms)
         self._writer = writer
         self._write_timeout_s = write_timeout_s
 
@@ -208,7 +211,7 @@ class JobTable(Table[str, Job]):
             ack = await self._writer.send(topic, Entry(part.number, key, value, headers))
             # A callback, not the awaiting task, shows the row: that task may be cancelled
             # between the acknowledgement and its next step.
-            ack.add_done_callback(partial(self._row_acknowledged, part, offset, job, value))
+            ack.add_done_callback(partial(self._row_acknowledged, part, offset, before, job, value))
             acks.append(ack)
         await _settled(part, acks)
 
@@ -216,12 +219,15 @@ class JobTable(Table[str, Job]):
         self,
         part: Partition,
         offset: int,
+        before: Job | None,
         job: Job | None,
         value: bytes | None,
         ack: asyncio.Future[Any],
     ) -> None:
         if _acknowledged(part, f"a row of job {part.number}-{offset}", ack):
             part.durable(offset, job)
+            if job is not None:
+                self.tempo.note(before, job)
             if part.unsaved is not None:
                 part.unsaved.rows[offset] = value
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from web import page, render
+from web.owner import FORWARDED
 from web.problems import Unavailable
 from web.site import JobsView
 
@@ -34,22 +35,13 @@ class Stats(JobsView):
     """``GET /stats``."""
 
     async def get(self, request: web.Request) -> web.Response:
-        """This worker's counts. ``gaps``: records that were never delivered and were read from
-        the log instead; ``resumed``: unfinished jobs that were taken up after takeovers."""
-        parts = self.site.parts
-        return render.answer(
-            {
-                "worker": self.site.owners.me,
-                "partitions": sorted(parts.table.served),
-                "jobs": await self.site.counts.by_status(),
-                "open": parts.runner.open,
-                "executing": parts.runner.executing,
-                "gaps": {feed.topic: feed.gaps for feed in parts.lifecycle.feeds},
-                "resumed": parts.resume.resumed,
-                "recovering": parts.resume.recovering,
-                "draining": parts.lifecycle.draining,
-            }
-        )
+        """Counts over all workers, what each of them does, how far each partition is behind, and
+        the last ten minutes. ``gaps``: records that were never delivered and were read from the
+        log instead; ``resumed``: unfinished jobs that were taken up after takeovers; ``missing``:
+        what is not in the counts, and why."""
+        if FORWARDED in request.headers:
+            return render.answer(await self.site.stats.share())
+        return render.answer(await self.site.stats.all(request))
 
 
 class Front(JobsView):

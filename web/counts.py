@@ -20,29 +20,31 @@ class Counts:
 
     def __init__(self, owners: Owners) -> None:
         self._owners = owners
-        self._counted: Counter[Status] = Counter()
+        self._counted: dict[int, dict[str, int]] = {}
         self._until = 0.0
         self._alone = asyncio.Lock()
 
-    async def by_status(self) -> dict[str, int]:
-        """State → jobs of the partitions that this worker serves."""
+    async def by_partition(self) -> dict[int, dict[str, int]]:
+        """Partition → state → jobs, of the partitions that this worker serves."""
         async with self._alone:
             loop = asyncio.get_running_loop()
             began = loop.time()
-            if began >= self._until:
+            if began >= self._until or self._counted.keys() != self._owners.all_served().keys():
                 self._counted = await self._count()
                 took = loop.time() - began
                 self._until = loop.time() + max(KEEP_S, took * SHARE)
-        return {status.value: self._counted[status] for status in Status}
+        return self._counted
 
-    async def _count(self) -> Counter[Status]:
-        counted: Counter[Status] = Counter()
-        for part in self._owners.all_served().values():
+    async def _count(self) -> dict[int, dict[str, int]]:
+        found: dict[int, dict[str, int]] = {}
+        for n, part in self._owners.all_served().items():
+            counted: Counter[Status] = Counter()
             place: int | None = 0
             while place is not None:
                 place = _step(part, place, counted)
                 await asyncio.sleep(0)
-        return counted
+            found[n] = {status.value: counted[status] for status in Status}
+        return found
 
 
 def _step(part: Partition, start: int, counted: Counter[Status]) -> int | None:

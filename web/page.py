@@ -18,7 +18,7 @@ CALLS = (
      "curl '{url}/job/all?status=waiting&limit=10'"),
     ("POST /job/{id}/cancel", "stop it for good",
      """curl -X POST {url}/job/0-0/cancel -d '{{"why": "not needed"}}'"""),
-    ("GET /stats", "this worker's counts", "curl {url}/stats"),
+    ("GET /stats", "counts and lag over all workers", "curl {url}/stats"),
     ("GET /healthz", "whether the process answers", "curl {url}/healthz"),
     ("GET /readyz", "whether requests should be sent here", "curl -i {url}/readyz"),
 )  # fmt: skip

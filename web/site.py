@@ -11,12 +11,12 @@ from faust.web.drivers import aiohttp as driver
 from faust.web.exceptions import WebError
 from faust.web.views import View
 
-from web.counts import Counts
 from web.everyone import Everyone
 from web.lookup import Lookup
 from web.owner import Owners, Peers
 from web.parts import Parts
 from web.problems import TooLarge, too_large
+from web.stats import Stats
 from worker.app import JobsApp
 
 
@@ -30,7 +30,7 @@ class Site:
     peers: Peers
     lookup: Lookup
     everyone: Everyone
-    counts: Counts
+    stats: Stats
 
     @classmethod
     def of(cls, app: JobsApp, parts: Parts) -> Site:
@@ -39,7 +39,7 @@ class Site:
         peers = Peers(owners)
         lookup = Lookup(parts, owners)
         everyone = Everyone(parts, owners, peers)
-        return cls(app, parts, owners, peers, lookup, everyone, Counts(owners))
+        return cls(app, parts, owners, peers, lookup, everyone, Stats(parts, owners, peers))
 
 
 SITE = web.AppKey("site", Site)

@@ -66,7 +66,7 @@ def test_dropped_records_are_found_on_each_topic(cluster: Cluster) -> None:
     states = cluster.all_final(late)
     assert {states[i]["status"] for i in late} == {"canceled"}
 
-    assert worker.get("/stats").json["gaps"] == {cluster.jobs: 3, retry: 2, cancel: 2}
+    assert worker.get("/stats").json["workers"][0]["gaps"] == {cluster.jobs: 3, retry: 2, cancel: 2}
     assert worker.text().count("were not delivered; read from the log instead") >= 6
 
 

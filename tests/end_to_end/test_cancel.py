@@ -101,4 +101,4 @@ def test_a_cancel_reaches_its_job_past_any_backlog(cluster: Cluster) -> None:
                 [asked], topic=f"{cluster.jobs}-cancel", partition=int(id.split("-")[0])
             )
         until(lambda ids=ids: {worker.status(i)["status"] for i in ids} == {"canceled"}, 20, "stop")  # type: ignore[misc]
-    assert set(worker.get("/stats").json["gaps"].values()) == {0}
+    assert set(worker.get("/stats").json["workers"][0]["gaps"].values()) == {0}
