@@ -56,8 +56,8 @@ class Tempo:
         step = self._step
         if status is Status.EXECUTING:
             due = job.submitted_at
-            if before is not None and before.next_attempt_at is not None:
-                due = before.next_attempt_at
+            if before is not None:  # a rerun is due at its time, or at once
+                due = before.next_attempt_at or before.finished_at or due
             _count(step.wait, (job.started_at or due) - due)
             return
         if status is Status.DONE:

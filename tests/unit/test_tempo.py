@@ -26,7 +26,7 @@ class Times:
         self.tempo = Tempo(lambda: self.now)
 
     def run(self, job: Job, wait_ms: int, run_ms: int, result: bytes = b"1") -> Job:
-        due = job.submitted_at if job.next_attempt_at is None else job.next_attempt_at
+        due = job.next_attempt_at or job.finished_at or job.submitted_at
         started = state.start(job, now=due + wait_ms, worker="w")
         self.tempo.note(job, started)
         done = state.returned(started, now=due + wait_ms + run_ms, result=msgspec.Raw(result))
@@ -66,10 +66,14 @@ def test_waits_runs_and_ends_are_counted() -> None:
         state.start(waiting(), now=T, worker="w"), now=T + 10, error="x", delay_ms=500
     )
     times.run(rerun, 9, 11)
+    at_once = state.failed(
+        state.start(waiting(), now=T, worker="w"), now=T + 30, error="x", delay_ms=0
+    )
+    times.run(at_once, 2, 40)
     (step,) = times.tempo.steps().values()
-    assert (step.done, step.failed, step.canceled) == (3, 0, 0)
-    assert step.wait == {7: 1, 3: 1, 9: 1}
-    assert step.run == {20: 1, 5: 1, 11: 1}
+    assert (step.done, step.failed, step.canceled) == (4, 0, 0)
+    assert step.wait == {7: 1, 3: 1, 9: 1, 2: 1}
+    assert step.run == {20: 1, 5: 1, 11: 1, bucket_of(40): 1}
 
 
 def test_what_was_stopped_before_its_attempt_has_run_for_no_time() -> None:
