@@ -7,13 +7,20 @@ requests, which must be longer than the longest of them: a join, which waits for
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.errors import KafkaConnectionError
+
+logger = logging.getLogger(__name__)
 
 # A fetch waits for 1.5 s at most, and answers of some megabytes take their time.
 ANSWER_S = 10.0
 CONNECT_S = 5.0  # meanwhile aiokafka connects to no other broker, either
+AGAIN_S = 1.0
 
 
 def answers_within(
@@ -35,3 +42,25 @@ def answers_within(
         return made
 
     client._get_conn = connection
+
+
+def waits_for_brokers(client: AIOKafkaClient, stopping: Callable[[], bool]) -> None:
+    """Let a client's start wait until a broker answers; aiokafka asks each once, and fails.
+
+    Args:
+        stopping: whether nobody needs it any more; its start is cancelled then.
+    """
+    bootstrap = client.bootstrap
+
+    async def patiently() -> None:
+        while True:
+            try:
+                return await bootstrap()  # type: ignore[no-any-return] # aiokafka has no types
+            except KafkaConnectionError as exc:
+                logger.warning("waiting for Kafka: %s", exc)
+            await asyncio.sleep(AGAIN_S)
+            if stopping():
+                # Not an error: the service would tell it as a crash of the worker.
+                raise asyncio.CancelledError
+
+    client.bootstrap = patiently

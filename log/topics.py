@@ -84,6 +84,7 @@ async def prepare(bootstrap: str, names: TopicNames, plan: TopicPlan) -> Cluster
 
     Raises:
         BrokerError: nothing answers at ``bootstrap``.
+        KafkaError: a broker doesn't answer, or not as it should; by ``retriable``, ask again.
         TopicsError: partition counts differ, or a topic is set up so that jobs would be lost.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
@@ -177,6 +178,8 @@ async def _create(
         error = for_code(code)
         # Another worker that starts at the same time may have been quicker.
         if code and error is not TopicAlreadyExistsError:
+            if error.retriable:  # such as a controller that has just died
+                raise error(f"topic {name} can't be made yet: {message}")
             raise TopicsError(
                 f"topic {name} can't be made ({error.__name__}: {message}). JOBS_PARTITIONS="
                 f"{partitions} and JOBS_REPLICATION={plan.replication} were asked for"

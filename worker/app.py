@@ -49,6 +49,7 @@ class JobsApp(faust.App):
             web_graph_enabled=False,
             web_stats_enabled=False,
             web_metrics_enabled=False,
+            topic_allow_declare=False,  # all are made before the start, as we want them
             topic_disable_leader=True,  # no leader election topic: nothing here has one leader
             table_standby_replicas=0,
             stream_wait_empty=False,  # True waits without limit for unacknowledged events

@@ -11,7 +11,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from log.patience import ANSWER_S, answers_within
+from log.patience import ANSWER_S, answers_within, waits_for_brokers
 from worker.coordination import attend, rejoin
 
 if TYPE_CHECKING:  # the app makes this transport
@@ -28,6 +28,7 @@ class JobsConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         request_s = self.app.conf.broker_request_timeout
         answers_within(consumer._client, min(ANSWER_S, request_s), coordination_s=request_s)
+        waits_for_brokers(consumer._client, lambda: self.should_stop)
         wait_ms = self.app.fetch_max_wait_ms
         if wait_ms is not None:
             # Faust 0.15.3 fixes fetch_max_wait_ms at 1500. Apache Kafka wakes a waiting fetch
@@ -168,6 +169,7 @@ class JobsProducer(driver.Producer):
         # gone until the controller has noticed, which takes 9 s by default, and what is sent
         # again may be in the log twice.
         answers_within(producer.client, 0.4 * self.request_timeout)
+        waits_for_brokers(producer.client, lambda: self.should_stop)
         return producer
 
 

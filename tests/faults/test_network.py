@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -106,3 +108,49 @@ def test_a_slow_network(cluster: Cluster, network: Proxy) -> None:
     ids += cluster.produce([JOB] * 40)
     assert_each_ended_once(cluster, ids)
     assert worker.process.poll() is None
+
+
+class Held(WorkerProcess):
+    """A worker that waits where Kafka may go away in the middle of its start."""
+
+    command = (sys.executable, "-m", "faust", "-A", "tests.apps.held", "worker", "-l", "info")
+
+
+def held(cluster: Cluster, network: Proxy) -> Held:
+    """A worker that is about to connect when its network has gone."""
+    gate, reached = cluster.folder / "gate", cluster.folder / "reached"
+    worker = cluster.worker(
+        kind=Held,
+        ready=False,
+        KAFKA=network.address,
+        GATE=str(gate),
+        AT_THE_GATE=str(reached),
+    )
+    assert isinstance(worker, Held)
+    until(reached.exists, 60, "it has seen Kafka")
+    network.reset()
+    gate.touch()
+    until(lambda: "waiting for Kafka" in worker.text(), 60, "it says what it waits for")
+    return worker
+
+
+def test_kafka_goes_away_in_the_middle_of_a_start(cluster: Cluster, network: Proxy) -> None:
+    worker = held(cluster, network)
+    network.heal()
+    worker.wait_ready(60)
+    id = worker.submit(handler="echo", data=1)
+    assert cluster.all_final([id])[id]["status"] == "done"
+    assert worker.terminate() == 0, worker.tail()
+    assert "Traceback" not in worker.text()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0)], ids=["SIGTERM", "SIGINT"]
+)
+def test_a_start_that_waits_for_kafka_can_be_ended(
+    cluster: Cluster, network: Proxy, number: signal.Signals, code: int
+) -> None:
+    worker = held(cluster, network)
+    worker.signal(number)
+    assert worker.process.wait(30) == code, worker.tail()
+    assert "Traceback" not in worker.text()
