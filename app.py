@@ -65,8 +65,9 @@ app = JobsApp(
     Table=JobTable,
 )
 
-# The log: one reader for takeovers, which read much, and one for all else.
-bulk_reader, reader = LogReader(settings.kafka), LogReader(settings.kafka)
+# The log: a reader for takeovers, which read much, one for events, and one for all else.
+bulk_reader, tail_reader = LogReader(settings.kafka), LogReader(settings.kafka)
+reader = LogReader(settings.kafka)
 writer = LogWriter(app.log_producer, settings.write_timeout_s)
 table = cast(JobTable, app.Table("jobs", help="one row for each job"))
 table.open(writer, settings.write_timeout_s)
@@ -95,7 +96,7 @@ feeds = [jobs, reruns, stops]
 cache = Cache(settings.store_folder, now_ms)
 takeover = Takeover(bulk_reader, writer, names.changelog, me, cache)
 resume = Resume(app, table, takeover, runner, dead, reader, feeds, names.changelog)
-readers = [reader, bulk_reader]
+readers = [reader, bulk_reader, tail_reader]
 lifecycle = Lifecycle(
     app, settings, names, table, cache, runner, resume, feeds, readers, resources, scheduler
 )
@@ -103,6 +104,18 @@ lifecycle.attach()
 
 web.attach(
     app,
-    web.Parts(settings, names, table, jobs, reader, submitter, cancels, runner, resume, lifecycle),
+    web.Parts(
+        settings,
+        names,
+        table,
+        jobs,
+        reader,
+        tail_reader,
+        submitter,
+        cancels,
+        runner,
+        resume,
+        lifecycle,
+    ),
 )
 commands.attach(app)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -75,6 +75,7 @@ class Lifecycle:
         self._watch: asyncio.Task[None] | None = None
         self.partitions = settings.partitions
         self.draining = False
+        self.on_drain: list[Callable[[], None]] = []  # called when it begins
         self._embedded = False
 
     def attach(self) -> None:
@@ -157,6 +158,8 @@ class Lifecycle:
         """SIGTERM: no new attempts; running ones may finish; the rest are interrupted and go
         on at the next worker. We stay in the group until then, so that nobody else begins them."""
         self.draining = True
+        for each in self.on_drain:
+            each()
         if self._watch is not None:
             self._watch.cancel()
         await self._runner.drain(self._settings.grace_s)

@@ -10,8 +10,11 @@ Records of a changelog partition, told apart by their key:
 - ``fired-…`` and ``since-…``, with a schedule's name: see ``Fired`` and ``Since``.
 - anything else is a job's offset; the value is its row, or null once it is removed.
 
-Every record carries its writer's fence in the header ``fence`` (``{number} {instance}``), so
-that the fold needs to read no value, and two workers that took the same number are two: the
+A row that its owner writes once more, behind a void one, has the header ``again``: it stands
+already, and is no transition.
+
+Every record carries its writer's fence in its first header, ``fence`` (``{number} {instance}``),
+so that the fold needs to read no value, and two workers that took the same number are two: the
 greater instance is the higher fence. So fences have one order, wherever their records stand:
 whatever compaction removes, a record that counted before counts still.
 """
@@ -33,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 OWNER_KEY = b"owner"
 FENCE_HEADER = "fence"
+AGAIN_HEADER = "again"
 
 
 class Fence(NamedTuple):
@@ -93,13 +97,14 @@ class Fold:
         Nearly all are rows under the fence that counts; the others are left to ``apply``.
         """
         rows, changed, prefix = self.rows, self.changed, b"%d-" % self.partition
-        headers = self.fence.headers()
+        fence = self.fence.headers()[0]
         for record in records:
             _, _, key, value, found = record
             place = key[len(prefix) :] if key is not None and key.startswith(prefix) else b""
-            if found != headers or not place.isdigit() or len(place) >= 20 or self.stale:
+            known = found and found[0] == fence
+            if not known or not place.isdigit() or len(place) >= 20 or self.stale:
                 self.apply(record)
-                headers = self.fence.headers()
+                fence = self.fence.headers()[0]
                 continue
             if value is None:
                 rows.pop(int(place), None)
@@ -111,7 +116,7 @@ class Fold:
     def apply(self, record: Record) -> None:
         """Take in the next record of the log."""
         key, value = record.key, record.value
-        fence = _fence(record)
+        fence = fence_of(record)
         offset = row_offset(key, self.partition)
         ours = offset is not None or key == OWNER_KEY or (key is not None and is_mark(key))
         if fence is None or key is None or not ours:
@@ -142,7 +147,8 @@ class Fold:
                 self.rows[offset] = value
 
 
-def _fence(record: Record) -> Fence | None:
+def fence_of(record: Record) -> Fence | None:
+    """What a record was written under; ``None``: not by a worker."""
     for name, value in record.headers:
         if name == FENCE_HEADER:
             number, _, instance = (value or b"").partition(b" ")

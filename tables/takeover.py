@@ -29,7 +29,7 @@ from jobs.model import Job
 from log.reader import LogReader
 from log.writer import Entry, LogWriter
 from tables.cache import Cache
-from tables.fold import OWNER_KEY, Fence, Fold, Ownership, row_offset
+from tables.fold import AGAIN_HEADER, OWNER_KEY, Fence, Fold, Ownership, row_offset
 from tables.marks import is_mark
 from tables.partition import Partition, PartitionLost, Unsaved
 
@@ -234,6 +234,8 @@ class Takeover:
         else:
             row = part.head(row_offset(key, part.number) or 0)
             value = None if row is None else encode_row(row)
+            headers = [*part.fence.headers(), (AGAIN_HEADER, b"")]
+            return Entry(part.number, key, value, headers)
         return Entry(part.number, key, value, part.fence.headers())
 
     def _ownership(self, number: int, fence: Fence, released: bool = False) -> Entry:

@@ -16,6 +16,8 @@ CALLS = (
      "curl {url}/job/0-0/status"),
     ("GET /job/all", "all jobs, of all workers; ?status=, ?handler=, ?limit=, ?cursor=",
      "curl '{url}/job/all?status=waiting&limit=10'"),
+    ("GET /job/events", "what happens, as it happens; ?status=, ?handler=, ?id=",
+     "curl -N {url}/job/events"),
     ("POST /job/{id}/cancel", "stop it for good",
      """curl -X POST {url}/job/0-0/cancel -d '{{"why": "not needed"}}'"""),
     ("GET /stats", "counts and lag over all workers", "curl {url}/stats"),

@@ -18,13 +18,15 @@ from tables.jobs import JobTable
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a worker that a view may ask. ``jobs`` is the feed of the jobs topic."""
+    """The parts of a worker that a view may ask. ``jobs`` is the feed of the jobs topic;
+    ``tail_reader`` is for those who listen to events."""
 
     settings: Settings
     names: TopicNames
     table: JobTable
     jobs: Feed
     reader: LogReader
+    tail_reader: LogReader
     submitter: Submitter
     cancels: Cancels
     runner: Runner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from settings import Settings
-from web import about, api
+from web import about, api, events
 from web.parts import Parts
 from web.problems import as_problems
 from web.server import serve_problems
@@ -17,6 +17,7 @@ ROUTES: tuple[tuple[str, type[JobsView]], ...] = (
     ("/", about.Front),
     ("/job", api.SubmitJob),
     ("/job/all", api.ListJobs),
+    ("/job/events", events.Events),
     ("/job/{id}/status", api.JobStatus),
     ("/job/{id}/cancel", api.CancelJob),
     ("/stats", about.Stats),
@@ -36,6 +37,8 @@ def attach(app: JobsApp, parts: Parts) -> None:
     server = server_of(app.web)
     server[SITE] = site
     server.on_cleanup.append(site.peers.close)
+    parts.lifecycle.on_drain.append(site.stop)
+    server.on_shutdown.append(site.on_shutdown)  # after a crash there is no drain
     serve_problems(app.web)
     for path, view in ROUTES:
         app.page(path)(view)

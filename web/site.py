@@ -17,6 +17,7 @@ from web.owner import Owners, Peers
 from web.parts import Parts
 from web.problems import TooLarge, too_large
 from web.stats import Stats
+from web.tail import Tail
 from worker.app import JobsApp
 
 
@@ -31,6 +32,7 @@ class Site:
     lookup: Lookup
     everyone: Everyone
     stats: Stats
+    tail: Tail
 
     @classmethod
     def of(cls, app: JobsApp, parts: Parts) -> Site:
@@ -39,7 +41,17 @@ class Site:
         peers = Peers(owners)
         lookup = Lookup(parts, owners)
         everyone = Everyone(parts, owners, peers)
-        return cls(app, parts, owners, peers, lookup, everyone, Stats(parts, owners, peers))
+        return cls(
+            app, parts, owners, peers, lookup, everyone, Stats(parts, owners, peers), Tail.of(parts)
+        )
+
+    def stop(self) -> None:
+        """End what would hold a stop up: whoever listens is told to go elsewhere."""
+        self.tail.close()
+
+    async def on_shutdown(self, _: web.Application) -> None:
+        """``stop``, when nobody has called it."""
+        self.stop()
 
 
 SITE = web.AppKey("site", Site)

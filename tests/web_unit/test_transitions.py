@@ -1,0 +1,77 @@
+"""Which records of a changelog are transitions."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.codec import encode_row
+from jobs.model import Job, Status
+from log.reader import Record
+from tables.fold import AGAIN_HEADER, OWNER_KEY, Fence
+from tests.web_unit.fakes import row
+from web.cursor import decode, encode
+from web.problems import BadRequest
+from web.transitions import Teller
+
+OLD, NEW = Fence(1, "a"), Fence(2, "b")
+WAITING, DONE = row(Status.WAITING), row(Status.DONE)
+
+
+def record(
+    place: int, fence: Fence | None, key: bytes, job: Job | bytes | None, again: bool = False
+) -> Record:
+    value = encode_row(job) if isinstance(job, Job) else job
+    headers: list[tuple[str, bytes | None]] = [*(fence.headers() if fence else ())]
+    return Record(place, 1_000 + place, key, value, headers + [(AGAIN_HEADER, b"")] * again)
+
+
+def told(*records: Record) -> list[tuple[int, Status]]:
+    return [(t.place, t.job.status) for t in Teller(0).tell(records)]
+
+
+def test_rows_are_transitions_and_nothing_else_is() -> None:
+    assert told(
+        record(0, OLD, OWNER_KEY, b'{"worker": "x"}'),
+        record(1, OLD, b"0-0", WAITING),
+        record(2, OLD, b"swept", b'{"next": 1}'),
+        record(3, OLD, b"fired-x", b"{}"),
+        record(4, OLD, b"0-0", DONE),
+        record(5, OLD, b"0-0", None),
+        record(6, OLD, b"1-0", WAITING),
+        record(7, None, b"0-1", WAITING),
+        record(8, OLD, b"0-1", b"no row"),
+    ) == [(1, Status.WAITING), (4, Status.DONE)]
+
+
+def test_what_a_former_owner_writes_is_void() -> None:
+    assert told(
+        record(0, OLD, b"0-0", WAITING),
+        record(1, NEW, OWNER_KEY, b"{}"),
+        record(2, OLD, b"0-0", DONE),
+        record(3, NEW, b"0-0", WAITING, again=True),
+        record(4, NEW, b"0-0", DONE),
+    ) == [(0, Status.WAITING), (4, Status.DONE)]
+
+
+def test_what_the_producer_wrote_twice_is_told_once() -> None:
+    assert told(
+        record(0, OLD, b"0-0", WAITING),
+        record(1, OLD, b"0-1", WAITING),
+        record(2, OLD, b"0-0", WAITING),
+        record(3, OLD, b"0-0", DONE),
+        record(4, OLD, b"0-0", DONE),
+    ) == [(0, Status.WAITING), (1, Status.WAITING), (3, Status.DONE)]
+
+
+def test_a_place_of_a_topic_that_was_made_again_may_have_the_same_row() -> None:
+    assert told(
+        record(0, OLD, b"0-0", DONE), record(1, OLD, b"0-0", None), record(2, OLD, b"0-0", DONE)
+    ) == [(0, Status.DONE), (2, Status.DONE)]
+
+
+def test_a_cursor_has_a_place_for_each_partition() -> None:
+    assert decode(encode([5, 0, 70]), 3) == [5, 0, 70]
+    assert decode("5.0", 4) == [5, 0, 0, 0], "two have been added since"
+    for text in ("", ".", "5.", "-1", "1.2.3.4", "x", "٣", "1" * 20, str(2**63)):
+        with pytest.raises(BadRequest):
+            decode(text, 3)

@@ -1,0 +1,36 @@
+"""How far somebody has listened: the changelog's next place in each partition, as text.
+
+``1042.77.0.3``: partition 0 has been told up to place 1042, and so on. It is the same at any
+worker, since all read the same log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from jobs.model import MAX_OFFSET
+from web.problems import BadRequest
+
+_FORM = re.compile(r"\d{1,19}(\.\d{1,19})*", re.ASCII)
+
+
+def encode(places: Iterable[int]) -> str:
+    """As it is sent."""
+    return ".".join(map(str, places))
+
+
+def decode(text: str, partitions: int) -> list[int]:
+    """The place of each partition. Those that have been added since are told from their start.
+
+    Raises:
+        BadRequest: it is no cursor of this worker's.
+    """
+    places = [int(part) for part in text.split(".")] if _FORM.fullmatch(text) else []
+    if not 1 <= len(places) <= partitions or max(places) > MAX_OFFSET:
+        raise BadRequest(
+            "last_event_id: must be the id of an event of this stream (there are "
+            f"{partitions} partitions); leave it out to begin with what happens next",
+            field="last_event_id",
+        )
+    return places + [0] * (partitions - len(places))
