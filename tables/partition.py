@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from jobs.model import Job
@@ -58,6 +58,7 @@ class Partition:
         self.on_foreign: Callable[[Partition], None] | None = None
         self._heads: dict[int, Job | None] = {}
         self._landing: dict[int, asyncio.Event] = {}
+        self._watched: dict[int, set[asyncio.Future[None]]] = {}
         self._held_back: list[tuple[int, Job | None]] | None = None
         self._trusted = asyncio.Event()  # set while nothing is held back
         self._trusted.set()
@@ -118,6 +119,35 @@ class Partition:
             self.rows[offset] = job
             if job.status.final:
                 self.ended.append((job.finished_at or 0, offset))
+        if self._watched:
+            self._tell(offset)
+
+    @contextmanager
+    def watching(self, offset: int) -> Iterator[asyncio.Future[None]]:
+        """A future that is done when readers see another row of the job, or the lease has ended.
+        Look at the row within: what happens from here on is told."""
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not self.alive:
+            told.set_result(None)
+        self._watched.setdefault(offset, set()).add(told)
+        try:
+            yield told
+        finally:
+            watchers = self._watched.get(offset)
+            if watchers is not None:
+                watchers.discard(told)
+                if not watchers:
+                    del self._watched[offset]
+
+    def wake(self) -> None:
+        """Tell everybody who watches a row to look."""
+        for offset in list(self._watched):
+            self._tell(offset)
+
+    def _tell(self, offset: int) -> None:
+        for told in self._watched.pop(offset, ()):
+            if not told.done():
+                told.set_result(None)
 
     def recovered(self, rows: Sequence[tuple[int, Job | bytes]], ended: Ended = ()) -> None:
         """Fill an empty partition with what its changelog says. Final rows may be bytes; those
@@ -205,6 +235,7 @@ class Partition:
             self._trusted.set()
             for offset in list(self._landing):
                 self._land(offset)
+            self.wake()
             if why:
                 logger.info("partition %d: no longer its owner (%s)", self.number, why)
             if self.on_lost is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import msgspec
@@ -20,10 +19,10 @@ from web.listing import Query
 from web.owner import FORWARDED, USER
 from web.problems import BadRequest, Conflict, TooLarge, Unavailable, Unprocessable
 from web.site import JobsView
+from web.waiting import wait_seconds
 
 WRITE_S = 5.0
 CANCEL_WAIT_S = 1.0
-LOOK_S = 0.01
 MAX_WHY_CHARS = 500
 MAX_WHO_CHARS = 100
 
@@ -32,15 +31,21 @@ class SubmitJob(JobsView):
     """``POST /job``."""
 
     async def post(self, request: web.Request) -> web.Response:
-        """Put a job on the topic; answered when Kafka has it.
+        """Put a job on the topic; answered when Kafka has it. ``?wait=``: 200 with the whole
+        job if it is final by then.
 
         kill -9 before the answer: the job may be in the log, and runs; its sender can't know.
         """
         if self.site.parts.lifecycle.draining:
             raise Unavailable("this worker is stopping; ask another one, or try again")
+        wait_s = wait_seconds(request)
         body = await self.body(request)
         _check(body)
         job_id = await self._write(body or b"{}")
+        if wait_s:
+            final = await self.site.waiting.submitted(request, job_id, wait_s)
+            if final is not None:
+                return render.raw(final, headers=_location(job_id))
         return render.answer(
             render.short(job_id, Status.WAITING.value), status=202, headers=_location(job_id)
         )
@@ -65,8 +70,13 @@ class JobStatus(JobsView):
     """``GET /job/{id}/status``."""
 
     async def get(self, request: web.Request, id: str) -> web.StreamResponse:
-        """What is known of one job."""
+        """What is known of one job: now, or with ``?wait=`` (``30s``, at most 5 minutes) when it
+        is final or the wait is over."""
         job_id = self.site.lookup.parse(id)
+        wait_s = wait_seconds(request)
+        if wait_s:
+            status, body = await self.site.waiting.until_final(request, job_id, wait_s)
+            return render.raw(body, status=status)
         forwarded = await self.site.peers.elsewhere(request, job_id.partition)
         if forwarded is not None:
             return forwarded
@@ -124,16 +134,8 @@ class CancelJob(JobsView):
             ) from None
 
     async def _settled(self, job_id: JobId, job: Job) -> Job:
-        """The job when it is final, or as it was last seen.
-
-        Looks again and again: rows tell nobody of their changes, and this is short and rare.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + CANCEL_WAIT_S
-        while not job.status.final and loop.time() < deadline:
-            await asyncio.sleep(LOOK_S)
-            job = self.site.lookup.seen(job_id) or job
-        return job
+        """The job when it is final, or as it was last seen."""
+        return await self.site.waiting.settled(job_id, job, CANCEL_WAIT_S)
 
 
 class _CancelBody(msgspec.Struct, frozen=True):

@@ -6,7 +6,6 @@ every member with its assignment. A request is forwarded once, and only to those
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 import aiohttp
@@ -99,11 +98,11 @@ class Peers:
         if session is not None:
             await session.close()
 
-    async def elsewhere(self, request: web.Request, partition: int) -> web.Response | None:
-        """The owner's answer to a request about a partition; ``None``: the owner is us.
+    async def owner(self, request: web.Request, partition: int) -> str | None:
+        """The address of the owner of a partition that is asked about; ``None``: it is us.
 
         Raises:
-            Unavailable: its owner isn't known, isn't ready, or doesn't answer.
+            Unavailable: its owner isn't known, or isn't ready.
         """
         if self._owners.served(partition) is not None:
             if not await self._owners.superseded([partition]):
@@ -116,16 +115,26 @@ class Peers:
             raise Unavailable(f"no worker is known to own partition {partition} yet; try again")
         if url == self._owners.me:
             raise Unavailable(f"this worker is recovering partition {partition}; try again")
+        return url
+
+    async def elsewhere(self, request: web.Request, partition: int) -> web.Response | None:
+        """The owner's answer to a request about a partition; ``None``: the owner is us.
+
+        Raises:
+            Unavailable: its owner isn't known, isn't ready, or doesn't answer.
+        """
+        url = await self.owner(request, partition)
+        if url is None:
+            return None
         try:
             return await self._forward(url, request)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            raise Unavailable(
-                f"worker {url} owns partition {partition} and does not answer "
-                f"({type(exc).__name__}); try again"
-            ) from None
+            raise silent(url, partition, exc) from None
 
-    async def ask(self, url: str, request: web.Request, timeout_s: float) -> tuple[int, bytes]:
-        """Ask another worker the same GET; its status and body.
+    async def ask(
+        self, url: str, request: web.Request, timeout_s: float, path: str | None = None
+    ) -> tuple[int, bytes]:
+        """Ask another worker the same GET, or one of another ``path``; its status and body.
 
         Raises:
             ClientError, TimeoutError, OSError: it doesn't answer.
@@ -133,12 +142,11 @@ class Peers:
         headers = {FORWARDED: "1"}
         if "Authorization" in request.headers:
             headers["Authorization"] = request.headers["Authorization"]
-        async with (
-            asyncio.timeout(timeout_s),
-            self._client().get(
-                _target(url, request), headers=headers, allow_redirects=False
-            ) as reply,
-        ):
+        limit = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_S)
+        target = _target(url, request) if path is None else URL(url.rstrip("/") + path)
+        async with self._client().get(
+            target, headers=headers, allow_redirects=False, timeout=limit
+        ) as reply:
             return reply.status, await reply.read()
 
     async def _forward(self, url: str, request: web.Request) -> web.Response:
@@ -174,6 +182,14 @@ class Peers:
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             )
         return self._session
+
+
+def silent(url: str, partition: int, exc: Exception) -> Unavailable:
+    """The owner of a partition doesn't answer."""
+    return Unavailable(
+        f"worker {url} owns partition {partition} and does not answer "
+        f"({type(exc).__name__}); try again"
+    )
 
 
 def _passes(name: str, request: web.Request) -> bool:

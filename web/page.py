@@ -12,7 +12,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 CALLS = (
     ("POST /job", "submit a job; an empty body is one, too",
      """curl -i {url}/job -d '{{"handler": "echo", "data": "hello"}}'"""),
-    ("GET /job/{id}/status", "how it is doing, and its result",
+    ("GET /job/{id}/status", "how it is doing, and its result; ?wait=30s answers when it is final",
      "curl {url}/job/0-0/status"),
     ("GET /job/all", "all jobs, of all workers; ?status=, ?handler=, ?limit=, ?cursor=",
      "curl '{url}/job/all?status=waiting&limit=10'"),

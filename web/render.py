@@ -24,6 +24,12 @@ def answer(body: Any, *, status: int = 200, headers: dict[str, str] | None = Non
     )
 
 
+def raw(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A JSON response that is encoded already, maybe by another worker."""
+    kind = "application/json" if status < 400 else "application/problem+json"
+    return web.Response(status=status, headers=headers, body=body, content_type=kind)
+
+
 def short(job_id: JobId, status: str) -> dict[str, str]:
     """A job's id and state, as POST answers."""
     return {"id": str(job_id), "status": status}

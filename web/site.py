@@ -18,6 +18,7 @@ from web.parts import Parts
 from web.problems import TooLarge, too_large
 from web.stats import Stats
 from web.tail import Tail
+from web.waiting import Waiting
 from worker.app import JobsApp
 
 
@@ -32,6 +33,7 @@ class Site:
     lookup: Lookup
     everyone: Everyone
     stats: Stats
+    waiting: Waiting
     tail: Tail
 
     @classmethod
@@ -41,13 +43,15 @@ class Site:
         peers = Peers(owners)
         lookup = Lookup(parts, owners)
         everyone = Everyone(parts, owners, peers)
-        return cls(
-            app, parts, owners, peers, lookup, everyone, Stats(parts, owners, peers), Tail.of(parts)
-        )
+        stats = Stats(parts, owners, peers)
+        waiting = Waiting(parts, owners, peers, lookup)
+        tail = Tail.of(parts)
+        return cls(app, parts, owners, peers, lookup, everyone, stats, waiting, tail)
 
     def stop(self) -> None:
         """End what would hold a stop up: whoever listens is told to go elsewhere."""
         self.tail.close()
+        self.waiting.close()
 
     async def on_shutdown(self, _: web.Application) -> None:
         """``stop``, when nobody has called it."""

@@ -302,3 +302,48 @@ async def test_who_waits_for_a_row_learns_that_the_lease_is_lost(part: Partition
     part.lose("")
     with pytest.raises(PartitionLost):
         await waiting
+
+
+# Watching
+
+
+@pytest.mark.asyncio
+async def test_who_watches_a_row_is_told_when_readers_see_another_one(part: Partition) -> None:
+    with part.watching(5) as told, part.watching(5) as me_too, part.watching(6) as other:
+        part.sent(5, row())
+        assert not told.done(), "not durable yet"
+        part.durable(5, row())
+        assert (told.done(), me_too.done(), other.done()) == (True, True, False)
+    with part.watching(5) as again:
+        assert not again.done(), "each watch is told once, of what happens in it"
+        part.durable(5, None)
+        assert again.done()
+
+
+@pytest.mark.asyncio
+async def test_what_is_held_back_is_not_told(part: Partition) -> None:
+    with part.watching(5) as told:
+        part.seen(7)
+        part.durable(5, row())
+        assert not told.done()
+        part.trusted()
+        assert told.done()
+
+
+@pytest.mark.asyncio
+async def test_the_end_of_the_lease_is_told(part: Partition) -> None:
+    with part.watching(5) as told, part.watching(6) as me_too:
+        part.lose("test")
+        assert told.done()
+        assert me_too.done()
+    with part.watching(5) as late:
+        assert late.done()
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_kept_of_those_who_have_watched(part: Partition) -> None:
+    with part.watching(5), part.watching(5) as told:
+        pass
+    assert part._watched == {}
+    part.durable(5, row())
+    assert not told.done()

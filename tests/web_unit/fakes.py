@@ -122,6 +122,7 @@ class Worker:
             jobs=SimpleNamespace(places=self.places),
             names=NAMES,
             reader=log,
+            tail_reader=log,
             lifecycle=SimpleNamespace(partitions=count, draining=False),
             settings=SimpleNamespace(max_body_bytes=1_000),
         )
