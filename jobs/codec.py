@@ -26,19 +26,50 @@ _NULL = msgspec.Raw(b"null")
 _EMPTY = JobRequest(data=_NULL)
 
 
-class _Wire(msgspec.Struct, gc=False):
-    """A request as it is written; ``null`` means "not set" for every option."""
+def _told(text: str, **schema: Any) -> msgspec.Meta:
+    """What ``/openapi.json`` says of a field; what isn't checked by its type is by us."""
+    return msgspec.Meta(description=text, extra_json_schema=schema)
 
-    data: msgspec.Raw = _NULL
-    timeout: int | str | None = None
-    ttl: Annotated[int, msgspec.Meta(ge=0, le=MAX_TTL)] | None = None
+
+_TEXT = Annotated[str, _told("Text with units, such as `3s` or `1m30s`", format="duration-text")]
+
+
+class WireRequest(msgspec.Struct, gc=False):
+    """A job as it is asked for. `null` means "not set" for every option."""
+
+    data: Annotated[msgspec.Raw, _told("Any JSON value; the handler gets it")] = msgspec.field(
+        default_factory=lambda: _NULL
+    )
+    timeout: (
+        Annotated[int, _told("Limit of one attempt, ns", minimum=1, maximum=MAX_TIMEOUT_NS)]
+        | _TEXT
+        | None
+    ) = None
+    ttl: (
+        Annotated[int, msgspec.Meta(ge=0, le=MAX_TTL, description="Reruns after a failure")] | None
+    ) = None
     handler: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
-    delay: int | str | None = None
-    run_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    parent: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    delay: (
+        Annotated[int, _told("Starts so much later, ns", minimum=0, maximum=MAX_DELAY_NS)]
+        | _TEXT
+        | None
+    ) = None
+    run_at: (
+        Annotated[
+            datetime,
+            msgspec.Meta(
+                tz=True,
+                description=f"Starts then; up to the year {MAX_YEAR}, and not beside a delay",
+            ),
+        ]
+        | None
+    ) = None
+    parent: (
+        Annotated[str, msgspec.Meta(max_length=40, description="The job that submitted it")] | None
+    ) = None
 
 
-_wire = msgspec.json.Decoder(_Wire)
+_wire = msgspec.json.Decoder(WireRequest)
 _row = msgspec.json.Decoder(Job)
 _any = msgspec.json.Decoder()
 

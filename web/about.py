@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from web import page, render
+from web import page, render, shapes
 from web.owner import FORWARDED
 from web.problems import Unavailable
 from web.site import JobsView
@@ -15,7 +15,7 @@ class Alive(JobsView):
 
     async def get(self, request: web.Request) -> web.Response:
         """Always 200: the process answers."""
-        return render.answer({"status": "ok"})
+        return render.answer(shapes.Alive())
 
 
 class Ready(JobsView):
@@ -28,7 +28,7 @@ class Ready(JobsView):
             raise Unavailable("this worker is stopping")
         if parts.resume.recovering:
             raise Unavailable("this worker is recovering partitions")
-        return render.answer({"status": "ready", "partitions": sorted(parts.table.served)})
+        return render.answer(shapes.Ready(partitions=sorted(parts.table.served)))
 
 
 class Stats(JobsView):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 from aiohttp import web
 from aiokafka.errors import MessageSizeTooLargeError
@@ -20,10 +18,10 @@ from web.owner import FORWARDED, USER
 from web.problems import BadRequest, Conflict, TooLarge, Unavailable, Unprocessable
 from web.site import JobsView
 from web.waiting import wait_seconds
+from web.wire import MAX_WHY_CHARS, CancelBody
 
 WRITE_S = 5.0
 CANCEL_WAIT_S = 1.0
-MAX_WHY_CHARS = 500
 MAX_WHO_CHARS = 100
 
 
@@ -138,10 +136,6 @@ class CancelJob(JobsView):
         return await self.site.waiting.settled(job_id, job, CANCEL_WAIT_S)
 
 
-class _CancelBody(msgspec.Struct, frozen=True):
-    why: Annotated[str, msgspec.Meta(max_length=MAX_WHY_CHARS)] | None = None
-
-
 def _check(body: bytes) -> None:
     try:
         request = decode_request(body)
@@ -162,7 +156,7 @@ def _why(body: bytes) -> str:
     if not body.strip():
         return ""
     try:
-        return msgspec.json.decode(body, type=_CancelBody).why or ""
+        return msgspec.json.decode(body, type=CancelBody).why or ""
     except msgspec.ValidationError as exc:
         if "`$.why`" in str(exc):
             text = f"why: must be text of at most {MAX_WHY_CHARS} characters"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -14,6 +13,7 @@ from web.listing import Page, Query, merge, uncovered
 from web.owner import Owners, Peers
 from web.parts import Parts
 from web.scan import Scanner
+from web.shapes import JobList
 
 ANSWER_S = 3.0
 
@@ -27,7 +27,7 @@ class Everyone:
         self._owners = owners
         self._peers = peers
 
-    async def list(self, request: web.Request, query: Query) -> dict[str, Any]:
+    async def list(self, request: web.Request, query: Query) -> JobList:
         """The body of ``GET /job/all``. The request is passed on to the others as it is."""
         me = self._owners.me
         owners = self._owners.workers()
@@ -40,7 +40,7 @@ class Everyone:
         pages = [answer for answer in answers.values() if isinstance(answer, Page)]
         jobs, following = merge(pages, query.limit)
         missing = uncovered(owners, self._lifecycle.partitions, answers)
-        return {"jobs": jobs, "next": following, "missing": missing}
+        return JobList(jobs=jobs, next=following, missing=missing)
 
     async def _ask(self, url: str, request: web.Request, query: Query) -> Page | str:
         """Another worker's page, or why there is none."""
@@ -54,6 +54,6 @@ class Everyone:
             return f"it did not answer in {ANSWER_S:g}s"
         except (aiohttp.ClientError, OSError) as exc:
             return f"it can't be reached ({type(exc).__name__})"
-        except (msgspec.DecodeError, InvalidId, KeyError, TypeError):
+        except (msgspec.DecodeError, InvalidId):
             return "its answer can't be read; does it run another version?"
         return page

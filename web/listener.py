@@ -32,8 +32,7 @@ class Event:
         """As it is sent."""
         if self._encoded is None:
             id, _, at, job, _ = self.transition
-            told = {**render.entry(id, job), "at": render.time(at)}
-            del told["next_attempt_at"]
+            told = render.transition(id, job, at)
             self._encoded = b"id: %s\nevent: transition\ndata: %s\n\n" % (
                 self.cursor.encode(),
                 msgspec.json.encode(told),

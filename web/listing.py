@@ -7,19 +7,17 @@ next page's. So no job is passed over, whoever stops where.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from jobs.errors import InvalidId
 from jobs.model import Job, JobId, Status
 from web.problems import BadRequest
-
-DEFAULT_LIMIT = 100
-MAX_LIMIT = 1000
+from web.query import ListQuery, read
+from web.shapes import JobInList, Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +26,21 @@ class Query:
 
     status: Status | None = None
     handler: str | None = None
-    limit: int = DEFAULT_LIMIT
+    limit: int = 100
     after: JobId | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, str]) -> Query:
-        """Read a query string; parameters that are not ours are ignored.
+        """Read a query string.
 
         Raises:
             BadRequest: a value is wrong; names the parameter.
         """
+        query = read(given, ListQuery)
         return cls(
-            _status(given.get("status")),
-            given.get("handler"),
-            _limit(given.get("limit")),
+            None if query.status is UNSET else query.status,
+            None if query.handler is UNSET else query.handler,
+            query.limit,
             _cursor(given.get("cursor")),
         )
 
@@ -52,37 +51,26 @@ class Query:
         )
 
 
-class Missing(msgspec.Struct, frozen=True):
-    """Partitions whose jobs are not in the list, or not all of them, and why.
-
-    ``worker`` is the address of the one that should have told; ``None``: nobody.
-    """
-
-    worker: str | None
-    partitions: list[int]
-    reason: str
-
-
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One worker's part of a list; what workers answer each other.
 
     Jobs are those of ``partitions`` up to ``next`` (all of them if that is ``None``), in order.
     """
 
-    jobs: list[dict[str, Any]]
+    jobs: list[JobInList]
     next: str | None
     partitions: list[int]
     missing: list[Missing] = []
 
 
-def merge(pages: Sequence[Page], limit: int) -> tuple[list[dict[str, Any]], str | None]:
+def merge(pages: Sequence[Page], limit: int) -> tuple[list[JobInList], str | None]:
     """The first ``limit`` jobs of all pages, and the cursor for those that follow.
 
     Raises:
         InvalidId: a page holds something that is no id.
     """
     # Two workers may both show a partition that is changing hands: by id, so each once.
-    jobs = {JobId.parse(job["id"]): job for page in pages for job in page.jobs}
+    jobs = {JobId.parse(job.id): job for page in pages for job in page.jobs}
     ends = [JobId.parse(page.next) for page in pages if page.next is not None]
     complete = min(ends, default=None)
     ids = sorted(i for i in jobs if complete is None or i <= complete)
@@ -115,24 +103,6 @@ def uncovered(
     if left:
         found.append(Missing(None, sorted(left), "no worker is known to own them yet"))
     return found
-
-
-def _status(text: str | None) -> Status | None:
-    if text is None:
-        return None
-    try:
-        return Status(text)
-    except ValueError:
-        known = ", ".join(status.value for status in Status)
-        raise BadRequest(f"status: must be one of {known}", field="status") from None
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if not re.fullmatch(r"\d{1,4}", text, re.ASCII) or not 1 <= int(text) <= MAX_LIMIT:
-        raise BadRequest(f"limit: must be a whole number from 1 to {MAX_LIMIT}", field="limit")
-    return int(text)
 
 
 def _cursor(text: str | None) -> JobId | None:

@@ -8,22 +8,11 @@ from string import Template
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
-# What each URL is for, and how to call it.
-CALLS = (
-    ("POST /job", "submit a job; an empty body is one, too",
-     """curl -i {url}/job -d '{{"handler": "echo", "data": "hello"}}'"""),
-    ("GET /job/{id}/status", "how it is doing, and its result; ?wait=30s answers when it is final",
-     "curl {url}/job/0-0/status"),
-    ("GET /job/all", "all jobs, of all workers; ?status=, ?handler=, ?limit=, ?cursor=",
-     "curl '{url}/job/all?status=waiting&limit=10'"),
-    ("GET /job/events", "what happens, as it happens; ?status=, ?handler=, ?id=",
-     "curl -N {url}/job/events"),
-    ("POST /job/{id}/cancel", "stop it for good",
-     """curl -X POST {url}/job/0-0/cancel -d '{{"why": "not needed"}}'"""),
-    ("GET /stats", "counts and lag over all workers", "curl {url}/stats"),
-    ("GET /healthz", "whether the process answers", "curl {url}/healthz"),
-    ("GET /readyz", "whether requests should be sent here", "curl -i {url}/readyz"),
-)  # fmt: skip
+# Of a page whose files come from /assets/.
+FILES_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 
 _PAGE = Template("""\
 <!doctype html>
@@ -41,7 +30,10 @@ _PAGE = Template("""\
 <p>A worker that runs jobs from a Kafka topic. A job's id is its place in the topic,
 <code>partition-offset</code>. Any worker answers for any job. Answers are JSON; errors are
 problem documents (RFC 9457).</p>
-$calls
+<p><a href="/docs">All calls, with examples</a> · <a href="/openapi.json">OpenAPI document</a> ·
+<a href="/stats">Counts</a> · <a href="/job/all">Jobs</a></p>
+<h2>Submit a job</h2>
+<pre>$example</pre>
 </html>
 """)  # noqa: E501 - style rules, one a line
 
@@ -54,11 +46,6 @@ def base_url(scheme: str, host: str, otherwise: str) -> str:
 
 
 def front(url: str) -> str:
-    """The page, with examples for the worker at ``url``."""
-    return _PAGE.substitute(
-        calls="\n".join(
-            f"<h2><code>{escape(call)}</code></h2>\n<p>{escape(text)}</p>\n"
-            f"<pre>{escape(example.format(url=url))}</pre>"
-            for call, text, example in CALLS
-        )
-    )
+    """The page, with an example for the worker at ``url``."""
+    example = """curl -i {url}/job -d '{{"handler": "echo", "data": "hello"}}'"""
+    return _PAGE.substitute(example=escape(example.format(url=url)))

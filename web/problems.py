@@ -5,6 +5,7 @@ Problem
 ├── NotFound       404
 ├── Conflict       409  the job's state forbids it
 ├── TooLarge       413
+├── Unsupported    415  a body of this kind is not read
 ├── Unprocessable  422  it can be read, and a field is wrong
 └── Unavailable    503  later it will work; says so by Retry-After
 """
@@ -69,6 +70,13 @@ class TooLarge(Problem):
     """The body is larger than a job may be."""
 
     status = 413
+
+
+class Unsupported(Problem):
+    """The body is of a kind that can't be JSON."""
+
+    status = 415
+    headers: ClassVar[Mapping[str, str]] = {"Accept-Post": "application/json"}
 
 
 class Unprocessable(Problem):
@@ -152,7 +160,7 @@ def _http_error(request: web.Request, exc: web.HTTPException) -> web.Response:
         headers["Allow"] = allowed
         detail = f"{request.method} is not for this URL: use {allowed}"
     elif exc.status == 404:
-        detail = "there is nothing at this URL; GET / lists those that there are"
+        detail = "there is nothing at this URL; GET /docs lists those that there are"
     elif exc.status == 413:
         detail = too_large(request.client_max_size)
     return document(request, exc.status, detail, headers)

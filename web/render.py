@@ -7,10 +7,13 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
 from agents.callers import Progress
 from jobs.model import Job, JobId, Status
+from web import shapes
 
+_NULL = msgspec.Raw(b"null")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,47 +33,51 @@ def raw(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None
     return web.Response(status=status, headers=headers, body=body, content_type=kind)
 
 
-def short(job_id: JobId, status: str) -> dict[str, str]:
+def short(job_id: JobId, status: str) -> shapes.Short:
     """A job's id and state, as POST answers."""
-    return {"id": str(job_id), "status": status}
+    return shapes.Short(id=str(job_id), status=Status(status))
 
 
-def entry(job_id: JobId, job: Job) -> dict[str, Any]:
+def entry(job_id: JobId, job: Job) -> shapes.JobInList:
     """A job as it stands in a list."""
-    return {
-        "id": str(job_id),
-        "status": job.status.value,
-        "handler": job.handler or None,
-        "attempt": job.attempt,
-        "max_attempts": job.max_attempts,
-        "submitted_at": time(job.submitted_at),
-        "started_at": time(job.started_at),
-        "finished_at": time(job.finished_at),
-        "next_attempt_at": time(job.next_attempt_at),
-        "error": _text(job.error),
-        "worker": job.worker,
-    }
+    return shapes.JobInList(
+        id=str(job_id),
+        status=job.status,
+        handler=job.handler or None,
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        submitted_at=time(job.submitted_at),
+        started_at=time(job.started_at),
+        finished_at=time(job.finished_at),
+        next_attempt_at=time(job.next_attempt_at),
+        error=_text(job.error),
+        worker=job.worker,
+    )
 
 
-def whole(job_id: JobId, job: Job, progress: Progress | None = None) -> dict[str, Any]:
+def whole(job_id: JobId, job: Job, progress: Progress | None = None) -> shapes.JobStatus:
     """Everything that is told of one job."""
-    body = entry(job_id, job)
-    worker = body.pop("worker")  # last
-    body["result"] = None if job.result is msgspec.UNSET else job.result
-    shown = progress if job.status is Status.EXECUTING else None
-    body["progress"] = shown and {"fraction": shown.fraction, "note": _text(shown.note)}
-    body["worker"] = worker
-    if job.trace is not None:
-        body["trace"] = _text(job.trace)
-    if job.parent is not None:
-        body["parent"] = _text(job.parent)
-    if job.schedule is not None:
-        body["schedule"] = job.schedule
-        body["scheduled_at"] = time(job.scheduled_at)
-    if job.result_bytes is not None:
-        body["result_truncated"] = True
-        body["result_bytes"] = job.result_bytes
-    return body
+    return shapes.JobStatus(
+        id=str(job_id),
+        status=job.status,
+        handler=job.handler or None,
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        submitted_at=time(job.submitted_at),
+        started_at=time(job.started_at),
+        finished_at=time(job.finished_at),
+        next_attempt_at=time(job.next_attempt_at),
+        error=_text(job.error),
+        result=_NULL if job.result is UNSET else job.result,
+        progress=_progress(progress) if job.status is Status.EXECUTING else None,
+        worker=job.worker,
+        trace=_text(job.trace) or UNSET,
+        parent=_text(job.parent) or UNSET,
+        schedule=job.schedule or UNSET,
+        scheduled_at=UNSET if job.schedule is None else time(job.scheduled_at),
+        result_truncated=UNSET if job.result_bytes is None else True,
+        result_bytes=UNSET if job.result_bytes is None else job.result_bytes,
+    )
 
 
 def time(ms: int | None) -> str | None:
@@ -85,6 +92,29 @@ def time(ms: int | None) -> str | None:
     except OverflowError:
         return None
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def transition(job_id: JobId, job: Job, at: int) -> shapes.Transition:
+    """A job as it stands in an event; ``at``: when it came to that, epoch milliseconds."""
+    return shapes.Transition(
+        id=str(job_id),
+        status=job.status,
+        handler=job.handler or None,
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        submitted_at=time(job.submitted_at),
+        started_at=time(job.started_at),
+        finished_at=time(job.finished_at),
+        error=_text(job.error),
+        worker=job.worker,
+        at=time(at),
+    )
+
+
+def _progress(told: Progress | None) -> shapes.Progress | None:
+    if told is None:
+        return None
+    return shapes.Progress(fraction=told.fraction, note=_text(told.note))
 
 
 def _text(text: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from settings import Settings
-from web import about, api, events
+from web import about, api, described, events, files
 from web.parts import Parts
 from web.problems import as_problems
 from web.server import serve_problems
@@ -21,6 +21,9 @@ ROUTES: tuple[tuple[str, type[JobsView]], ...] = (
     ("/job/{id}/status", api.JobStatus),
     ("/job/{id}/cancel", api.CancelJob),
     ("/stats", about.Stats),
+    ("/openapi.json", described.OpenApi),
+    ("/docs", described.Docs),
+    ("/assets/{name}", files.Asset),
     ("/healthz", about.Alive),
     ("/readyz", about.Ready),
 )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from jobs.model import Job, JobId, Status
 from log.reader import Slice
 from tables.partition import Partition
 from web import render
-from web.listing import Missing, Page, Query
+from web.listing import Page, Query
 from web.lookup import swept, unread_row
 from web.owner import Owners
 from web.parts import Parts
 from web.reading import NotRead, fetch
+from web.shapes import JobInList, Missing
 
 SCAN_ROWS = 20_000  # looked at in one request; more would hold the event loop up
 READ_S = 1.0  # for one step of reading; a worker that asks us waits 3 s in all
@@ -26,7 +26,7 @@ class Scan:
 
     def __init__(self, query: Query) -> None:
         self.query = query
-        self.jobs: list[dict[str, Any]] = []
+        self.jobs: list[JobInList] = []
         self.position = query.after
         self._left = SCAN_ROWS
         self._stopped = False

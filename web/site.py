@@ -15,7 +15,10 @@ from web.everyone import Everyone
 from web.lookup import Lookup
 from web.owner import Owners, Peers
 from web.parts import Parts
-from web.problems import TooLarge, too_large
+from web.problems import TooLarge, Unsupported, too_large
+from web.query import check_names
+from web.reference import CALLS
+from web.reference.model import Call
 from web.stats import Stats
 from web.tail import Tail
 from web.waiting import Waiting
@@ -58,12 +61,23 @@ class Site:
         self.stop()
 
 
+# Kinds of a body that are refused for what they say. All others are read as JSON, since many say
+# something else that send it: curl -d says application/x-www-form-urlencoded.
+NO_JSON = frozenset({"application/xml", "text/xml", "text/html", "text/csv", "application/zip"})
+
 SITE = web.AppKey("site", Site)
 
 
 def server_of(faust_web: Web) -> web.Application:
     """The aiohttp application behind Faust's web server; it has no other driver."""
     return cast(driver.Web, faust_web).web_app
+
+
+def call_of(request: web.Request) -> Call | None:
+    """The description of the call that a request makes."""
+    resource = request.match_info.route.resource
+    method = "GET" if request.method == "HEAD" else request.method
+    return None if resource is None else CALLS.get((method, resource.canonical))
 
 
 class JobsView(View):
@@ -79,6 +93,13 @@ class JobsView(View):
         methods = set(super().get_methods())
         return methods if "GET" in methods else methods - {"HEAD"}
 
+    async def dispatch(self, request: web.Request) -> web.StreamResponse:
+        """Let the method answer, unless the query has a parameter that it doesn't take."""
+        call = call_of(request)
+        if call is not None and not call.any_query:
+            check_names(request.query, call.parameters)
+        return cast(web.StreamResponse, await super().dispatch(request))
+
     async def on_request_error(self, request: object, exc: WebError) -> web.Response:  # type: ignore[override] # Faust's own Request and Response are abstract shells of aiohttp's
         """Leave it to the middleware."""
         raise exc
@@ -89,7 +110,11 @@ class JobsView(View):
         Raises:
             TooLarge: its header says so already; then nothing is read. aiohttp raises its own
                 413 when more comes than it may.
+            Unsupported: it can't be JSON.
         """
+        kind = request.content_type
+        if kind in NO_JSON or kind.startswith(("multipart/", "image/", "audio/", "video/")):
+            raise Unsupported(f"a body of {kind} can't be read: send JSON (application/json)")
         limit = self.site.parts.settings.max_body_bytes
         if (request.content_length or 0) > limit:
             raise TooLarge(too_large(limit))

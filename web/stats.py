@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -17,10 +16,20 @@ from tables.jobs import now_ms
 from tables.tempo import STEP_MS, STEPS, Step, percentiles
 from web import render
 from web.counts import Counts
-from web.listing import Missing, Page, uncovered
+from web.listing import Page, uncovered
 from web.owner import Owners, Peers
 from web.parts import Parts
 from web.reading import NotRead, fetch
+from web.shapes import Missing
+from web.shapes_stats import (
+    PartitionStats,
+    Percentiles,
+    Point,
+    Series,
+    Slots,
+    StatsAnswer,
+    WorkerStats,
+)
 
 ANSWER_S = 3.0
 READ_S = 1.0
@@ -36,17 +45,23 @@ class Place(msgspec.Struct, frozen=True):
     position: int | None
     end: int | None
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> PartitionStats:
         """As the answer has it."""
         known = self.position is not None and self.end is not None
         lag = max(0, (self.end or 0) - (self.position or 0)) if known else None
-        return {**msgspec.to_builtins(self), "lag": lag}
+        return PartitionStats(
+            partition=self.partition,
+            worker=self.worker,
+            position=self.position,
+            end=self.end,
+            lag=lag,
+        )
 
 
 class Share(msgspec.Struct, frozen=True):
     """What one worker says; what workers answer each other. ``jobs``: by partition."""
 
-    worker: dict[str, Any]
+    worker: WorkerStats
     jobs: dict[int, dict[str, int]]
     places: list[Place]
     steps: dict[int, Step]
@@ -66,23 +81,23 @@ class Stats:
         """This worker's part."""
         parts, runner = self._parts, self._parts.runner
         jobs, places = await asyncio.gather(self._counts.by_partition(), self._places())
-        worker = {
-            "worker": runner.worker,
-            "url": self._owners.me,
-            "partitions": sorted(jobs),
-            "jobs": _total(jobs.values()),
-            "open": runner.open,
-            "executing": runner.executing,
-            "slots": {name: {"used": used, "of": of} for name, (used, of) in runner.slots.items()},
-            "gaps": {feed.topic: feed.gaps for feed in parts.lifecycle.feeds},
-            "resumed": parts.resume.resumed,
-            "recovering": parts.resume.recovering,
-            "draining": parts.lifecycle.draining,
-            "started_at": render.time(self._started_at),
-        }
+        worker = WorkerStats(
+            worker=runner.worker,
+            url=self._owners.me,
+            partitions=sorted(jobs),
+            jobs=_total(jobs.values()),
+            open=runner.open,
+            executing=runner.executing,
+            slots={name: Slots(used, of) for name, (used, of) in runner.slots.items()},
+            gaps={feed.topic: feed.gaps for feed in parts.lifecycle.feeds},
+            resumed=parts.resume.resumed,
+            recovering=parts.resume.recovering,
+            draining=parts.lifecycle.draining,
+            started_at=render.time(self._started_at),
+        )
         return Share(worker, jobs, places, parts.table.tempo.steps())
 
-    async def all(self, request: web.Request) -> dict[str, Any]:
+    async def all(self, request: web.Request) -> StatsAnswer:
         """The body of ``GET /stats``. The request is passed on to the others."""
         me, owners = self._owners.me, self._owners.workers()
         others = [url for url in owners if url != me]
@@ -92,16 +107,16 @@ class Stats:
         answers = {me: here, **dict(zip(others, elsewhere, strict=True))}
         shares = [share for share in answers.values() if isinstance(share, Share)]
         places, missing = await self._all_places(shares)
-        return {
-            "at": render.time(now_ms()),
+        return StatsAnswer(
+            at=render.time(now_ms()),
             # A partition that is changing hands may be in two answers, and counts once.
-            "jobs": _total({n: j for s in shares for n, j in s.jobs.items()}.values()),
-            "lag": sum(place["lag"] or 0 for place in places),
-            "workers": sorted((s.worker for s in shares), key=lambda told: str(told["url"])),
-            "partitions": places,
-            "series": {"step_s": STEP_MS // 1000, "points": _points(shares)},
-            "missing": [*self._missing(owners, answers), *missing],
-        }
+            jobs=_total({n: j for s in shares for n, j in s.jobs.items()}.values()),
+            lag=sum(place.lag or 0 for place in places),
+            workers=sorted((s.worker for s in shares), key=lambda told: told.url),
+            partitions=places,
+            series=Series(step_s=STEP_MS // 1000, points=_points(shares)),
+            missing=[*self._missing(owners, answers), *missing],
+        )
 
     def _missing(
         self, owners: Mapping[str, Sequence[int]], answers: Mapping[str, Share | str]
@@ -132,7 +147,7 @@ class Stats:
 
     async def _all_places(
         self, shares: Sequence[Share]
-    ) -> tuple[list[dict[str, Any]], list[Missing]]:
+    ) -> tuple[list[PartitionStats], list[Missing]]:
         """Every partition, also those that nobody has told of."""
         told: dict[int, Place] = {}
         for place in (place for share in shares for place in share.places):
@@ -179,7 +194,7 @@ def _total(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return {status.value: total[status.value] for status in Status}
 
 
-def _points(shares: Sequence[Share]) -> list[dict[str, Any]]:
+def _points(shares: Sequence[Share]) -> list[Point]:
     """The last ten minutes, oldest first; the step that has begun isn't shown."""
     now = now_ms() // STEP_MS
     points = []
@@ -189,13 +204,17 @@ def _points(shares: Sequence[Share]) -> list[dict[str, Any]]:
             if number in share.steps:
                 step.add(share.steps[number])
         points.append(
-            {
-                "at": render.time(number * STEP_MS),
-                "done": step.done,
-                "failed": step.failed,
-                "canceled": step.canceled,
-                "run_ms": percentiles(step.run, _PERCENTILES),
-                "wait_ms": percentiles(step.wait, _PERCENTILES),
-            }
+            Point(
+                at=render.time(number * STEP_MS),
+                done=step.done,
+                failed=step.failed,
+                canceled=step.canceled,
+                run_ms=_shown(percentiles(step.run, _PERCENTILES)),
+                wait_ms=_shown(percentiles(step.wait, _PERCENTILES)),
+            )
         )
     return points
+
+
+def _shown(found: Mapping[str, int] | None) -> Percentiles | None:
+    return None if found is None else Percentiles(**found)

@@ -34,7 +34,7 @@ def pages(worker: Worker, **query) -> list:
 
 
 def ids(found: list) -> list[str]:
-    return [job["id"] for jobs, _ in found for job in jobs]
+    return [job.id for jobs, _ in found for job in jobs]
 
 
 PARTITION = st.tuples(
@@ -68,18 +68,18 @@ def test_unread_jobs_are_waiting_and_show_what_their_record_says():
     log = Log({0: [record(0, b'{"handler": "echo", "ttl": 0}'), record(1, b"no job")]})
     (jobs, _), *rest = pages(Worker(log, {0: {}}))
     assert not rest
-    assert [(j["status"], j["handler"], j["attempt"]) for j in jobs] == [
+    assert [(j.status, j.handler, j.attempt) for j in jobs] == [
         ("waiting", "echo", 0),
         ("waiting", None, 0),
     ]
-    assert jobs[0]["max_attempts"] == 1
-    assert jobs[0]["submitted_at"] == "1970-01-01T00:00:01.000Z"
+    assert jobs[0].max_attempts == 1
+    assert jobs[0].submitted_at == "1970-01-01T00:00:01.000Z"
 
 
 def test_a_job_canceled_before_it_was_read_is_listed_by_its_row():
     log = Log({0: [record(0), record(1)]})
     worker = Worker(log, {0: {1: row(Status.CANCELED)}})
-    assert [job["status"] for job in pages(worker)[0][0]] == ["waiting", "canceled"]
+    assert [job.status for job in pages(worker)[0][0]] == ["waiting", "canceled"]
 
 
 def test_filters():
@@ -107,7 +107,7 @@ def test_a_record_that_is_read_meanwhile_is_not_lost_and_not_shown_twice():
 
     log.at_read = intake
     jobs = pages(worker)[0][0]
-    assert [(j["id"], j["status"]) for j in jobs] == [
+    assert [(j.id, j.status) for j in jobs] == [
         ("0-0", "done"),
         ("0-1", "done"),
         ("0-2", "waiting"),
@@ -133,7 +133,7 @@ def test_rows_are_listed_and_the_rest_is_named_when_kafka_is_away(reads):
 
     log.at_read = fail
     ((jobs, page),) = pages(worker)
-    assert [job["id"] for job in jobs] == ["0-0"]
+    assert [job.id for job in jobs] == ["0-0"]
     assert page.partitions == [0, 1]
     (missing,) = page.missing
     assert (missing.worker, missing.partitions) == (ME, [0, 1])
@@ -144,7 +144,7 @@ def test_a_scan_stops_after_so_many_rows_and_goes_on_from_there(monkeypatch):
     rows = {n: row(Status.FAILED if n == 7 else Status.DONE) for n in range(10)}
     worker = Worker(Log({}), {0: rows})
     found = pages(worker, status=Status.FAILED)
-    assert [[job["id"] for job in jobs] for jobs, _ in found] == [[], [], ["0-7"], []]
+    assert [[job.id for job in jobs] for jobs, _ in found] == [[], [], ["0-7"], []]
     assert found[0][1].next == "0-2"
 
 
@@ -152,7 +152,7 @@ def test_partitions_that_are_not_served_are_not_told_of():
     worker = Worker(Log({}), {0: {0: row()}, 1: {0: row()}})
     worker.table.served[0].lose("test")
     ((jobs, page),) = pages(worker)
-    assert [job["id"] for job in jobs] == ["1-0"]
+    assert [job.id for job in jobs] == ["1-0"]
     assert page.partitions == [1]
     worker.stale = True
     ((jobs, page),) = pages(worker)

@@ -1,0 +1,18 @@
+"""Bodies of requests other than a job's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+MAX_WHY_CHARS = 500
+
+
+class CancelBody(msgspec.Struct, frozen=True):
+    """What may be said with a cancel."""
+
+    why: (
+        Annotated[str, msgspec.Meta(max_length=MAX_WHY_CHARS, description="For the job's error")]
+        | None
+    ) = None
