@@ -19,7 +19,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 	--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka faults faults-selftest fuzz check lock clean
+.PHONY: help run test test-kafka faults faults-selftest fuzz check docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -43,7 +43,11 @@ faults-selftest: $(DEV) ## is it noticed when one of the product's safeguards is
 
 fuzz: $(DEV) ## nonsense on every topic and endpoint; MINUTES=10 SEED=1 (KAFKA=host:port: there)
 	@JOBS_FUZZ_MINUTES=$(MINUTES) JOBS_FUZZ_SEED=$(SEED) exec $(BIN)/python -m pytest -n 2 \
-		tests/faults/test_fuzz_topics.py tests/faults/test_fuzz_http.py $(ARGS)
+		tests/faults/test_fuzz_topics.py tests/faults/test_fuzz_http.py \
+		tests/reference/test_schemathesis.py $(ARGS)
+
+docs: $(DEV) ## the calls in docs/http.md anew, from the descriptions in web/reference
+	$(BIN)/python -m tests.reference
 
 check: $(DEV) ## style, types, and which package may import which
 	$(BIN)/ruff check .

@@ -41,7 +41,12 @@ class WireRequest(msgspec.Struct, gc=False):
         default_factory=lambda: _NULL
     )
     timeout: (
-        Annotated[int, _told("Limit of one attempt, ns", minimum=1, maximum=MAX_TIMEOUT_NS)]
+        Annotated[
+            int,
+            _told(
+                "Limit of one attempt, ns, with no decimal point", minimum=1, maximum=MAX_TIMEOUT_NS
+            ),
+        ]
         | _TEXT
         | None
     ) = None
@@ -50,7 +55,12 @@ class WireRequest(msgspec.Struct, gc=False):
     ) = None
     handler: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
     delay: (
-        Annotated[int, _told("Starts so much later, ns", minimum=0, maximum=MAX_DELAY_NS)]
+        Annotated[
+            int,
+            _told(
+                "Starts so much later, ns, with no decimal point", minimum=0, maximum=MAX_DELAY_NS
+            ),
+        ]
         | _TEXT
         | None
     ) = None

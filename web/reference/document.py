@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -101,6 +100,8 @@ def _operation(
 def _path_parameter(name: str) -> dict[str, Any]:
     kind = shapes.Id if name == "id" else str
     schema = msgspec.json.schema(kind)
+    if name == "name":
+        schema["examples"] = ["docs.css"]
     text = schema.pop("description", "")
     return {"name": name, "in": "path", "required": True, "description": text, "schema": schema}
 
@@ -154,7 +155,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
 
 def _problem(status: int, text: str) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "description": f"{HTTPStatus(status).phrase}: {text}",
+        "description": text,
         "content": {PROBLEM: {"schema": _ref(shapes.Problem)}},
     }
     if status in (429, 503):

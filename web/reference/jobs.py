@@ -85,7 +85,7 @@ CALLS = {
         text="In the order of their ids, page by page. With filters a page may have fewer jobs "
         "than `limit`, or none, and still have a `next`: go on until that is null. A worker that "
         "doesn't answer is named in `missing`.",
-        curl="curl '{url}/job/all?status=waiting&limit=10'",
+        curl="curl '{url}/job/all?status=done&limit=1'",
         query=ListQuery,
         answers={
             200: Answer(

@@ -6,6 +6,45 @@ from web import shapes
 from web.reference.model import HTML, JSON, Answer, Call
 from web.shapes_stats import StatsAnswer
 
+_STATS = {
+    "at": "2026-11-25T07:00:00.000Z",
+    "jobs": {"waiting": 0, "executing": 1, "done": 41, "failed": 0, "canceled": 0},
+    "lag": 0,
+    "workers": [
+        {
+            "worker": "a:8080",
+            "url": "http://a:8080",
+            "partitions": [0],
+            "jobs": {"waiting": 0, "executing": 1, "done": 41, "failed": 0, "canceled": 0},
+            "open": 1,
+            "executing": 1,
+            "slots": {"first": {"used": 1, "of": 10}, "rerun": {"used": 0, "of": 10}},
+            "gaps": {"jobs": 0, "jobs-retry": 0, "jobs-cancel": 0},
+            "resumed": 0,
+            "recovering": False,
+            "draining": False,
+            "started_at": "2026-11-25T06:00:00.000Z",
+        }
+    ],
+    "partitions": [
+        {"partition": 0, "worker": "http://a:8080", "position": 42, "end": 42, "lag": 0}
+    ],
+    "series": {
+        "step_s": 10,
+        "points": [
+            {
+                "at": "2026-11-25T06:59:50.000Z",
+                "done": 3,
+                "failed": 0,
+                "canceled": 0,
+                "run_ms": {"p50": 12, "p95": 30, "p99": 30},
+                "wait_ms": None,
+            }
+        ],
+    },
+    "missing": [],
+}
+
 CALLS = {
     ("GET", "/stats"): Call(
         name="getStats",
@@ -13,7 +52,7 @@ CALLS = {
         summary="Counts over all workers, lag, and the last ten minutes",
         text="A worker that doesn't answer is named in `missing`.",
         curl="curl {url}/stats",
-        answers={200: Answer(text="The counts", shape=StatsAnswer)},
+        answers={200: Answer(text="The counts", shape=StatsAnswer, example=_STATS)},
     ),
     ("GET", "/healthz"): Call(
         name="isAlive",

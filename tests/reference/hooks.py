@@ -1,0 +1,34 @@
+"""What Schemathesis can't know of our formats, and which requests aren't sent to a worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+
+_DURATIONS = st.builds(
+    "{}{}".format, st.integers(1, 600_000), st.sampled_from(["ns", "us", "µs", "ms", "s"])
+)
+_TIMES = st.datetimes(timezones=st.timezones()).filter(lambda at: 1 < at.year < 2199)
+
+schemathesis.openapi.format("duration-text", _DURATIONS)
+schemathesis.openapi.format("date-time", _TIMES.map(lambda at: at.isoformat()))
+
+
+@schemathesis.hook
+def before_load_schema(context: Any, raw_schema: dict[str, Any]) -> None:
+    """Without the handler `http`: what it asks of its data is its own, and isn't told there."""
+    request = raw_schema["components"]["schemas"]["WireRequest"]["properties"]
+    request["handler"]["anyOf"][0]["enum"].remove("http")
+
+
+@schemathesis.hook
+def filter_body(context: Any, body: Any) -> bool:
+    """Without what JSON Schema doesn't say: a delay beside a time, and `3.0` where `3` is meant,
+    which is refused (of a duration it may be seconds)."""
+    if not isinstance(body, dict):
+        return True
+    if any(isinstance(body.get(name), float) for name in ("timeout", "delay", "ttl")):
+        return False
+    return body.get("delay") is None or body.get("run_at") is None
