@@ -13,6 +13,8 @@ _DURATIONS = st.builds(
 _TIMES = st.datetimes(timezones=st.timezones()).filter(lambda at: 1 < at.year < 2199)
 
 schemathesis.openapi.format("duration-text", _DURATIONS)
+# Short ones: a wait of five minutes is right, too.
+schemathesis.openapi.format("wait-text", st.sampled_from(["0", "1ms", "20ms", "0.05s"]))
 schemathesis.openapi.format("date-time", _TIMES.map(lambda at: at.isoformat()))
 
 
