@@ -92,6 +92,8 @@ class LogReader:
         self._timeout_s = timeout_s
         self._client: AIOKafkaClient | None = None
         self._opening = asyncio.Lock()
+        # topic, partition → the leader that has told us an end since it became one.
+        self._settled: dict[tuple[str, int], int] = {}
 
     async def close(self) -> None:
         """Close the connections; the next read opens them again."""
@@ -167,12 +169,8 @@ class LogReader:
         return first if first is not None and first.offset == offset else None
 
     async def _at(self, topic: str, partition: int, place: int, limit: int) -> Slice:
-        """A slice of a place where there should be records.
-
-        If the log seems to end before it, that is asked again: the fetch answers of a leader
-        that was just elected have a high watermark that lags; ListOffsets waits for the right
-        one.
-        """
+        """A slice of a place where there should be records: asked again if the log seems to end
+        before it."""
         part = (await self.fetch(topic, {partition: place}, limit=limit))[partition]
         if part.end <= place < await self.end(topic, partition):
             part = (await self.fetch(topic, {partition: place}, limit=limit))[partition]
@@ -216,6 +214,7 @@ class LogReader:
         by_leader: dict[int, list[int]] = defaultdict(list)
         for p in starts:
             by_leader[_leader(client, topic, p)].append(p)
+        await self._settle(topic, by_leader)
         found: dict[int, Slice] = {}
         late: list[int] = []
         for node, partitions in by_leader.items():
@@ -239,6 +238,18 @@ class LogReader:
         for p in late:
             found[p] = await self._out_of_range(topic, p, starts[p], limit)
         return found
+
+    async def _settle(self, topic: str, by_leader: Mapping[int, Sequence[int]]) -> None:
+        """Until leaders that are new know how far their logs go.
+
+        The fetch answers of a leader that was just elected have a high watermark that lags, as if
+        records that are acknowledged weren't there. ListOffsets is refused until it doesn't.
+        """
+        leaders = {p: node for node, partitions in by_leader.items() for p in partitions}
+        fresh = {p: n for p, n in leaders.items() if self._settled.get((topic, p)) != n}
+        if fresh:
+            await self._offsets_once(topic, dict.fromkeys(fresh, _LATEST))
+            self._settled.update({(topic, p): node for p, node in fresh.items()})
 
     async def _out_of_range(self, topic: str, p: int, place: int, limit: int | None) -> Slice:
         """A place before the log's start is moved up to it; one beyond its end is empty."""
@@ -278,6 +289,7 @@ class LogReader:
             try:
                 return await call(topic, places)
             except KafkaError as exc:
+                self._settled.clear()  # it may come back as a leader that is new
                 if not getattr(exc, "retriable", False) or loop.time() >= deadline:
                     raise
                 if isinstance(exc, _MOVED) and self._client is not None:

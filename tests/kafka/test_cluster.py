@@ -32,6 +32,7 @@ pytestmark = [
     pytest.mark.xdist_group("three-brokers"),
 ]
 NODES = {1, 2, 3}
+ROUNDS = 2
 
 
 def in_sync(three: ApacheKafkaCluster, topic: str) -> bool:
@@ -172,3 +173,27 @@ def test_only_the_leader_is_asked_how_far_the_log_goes(
     assert asked[0] == copy
     assert asked[1:], "the copy answered"
     assert set(asked[1:]) == {leader}
+
+
+def test_a_leader_that_is_new_hides_no_acknowledged_record(three: ApacheKafkaCluster) -> None:
+    """It was a copy, and doesn't know at first how much of what it has is acknowledged."""
+    admin = AdminClient({"bootstrap.servers": three.address})
+    admin.create_topics([NewTopic("t", 1, 3, config={"min.insync.replicas": "2"})])["t"].result(20)
+
+    async def read() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=three.address, acks="all")
+        reader = LogReader(three.address)
+        async with producer:
+            for n in range(ROUNDS):
+                await asyncio.to_thread(until, lambda: in_sync(three, "t"), 60, "all are in sync")
+                (leader,) = three.leaders("t")
+                await producer.send_and_wait("t", b"1", partition=0)
+                three.brokers[leader].kill()
+                # Of the leader that has gone or of the next one: each answer is right.
+                while three.leaders("t")[0] in (-1, leader):
+                    assert (await reader.fetch("t", {0: n}))[0].end == n + 1
+                assert (await reader.fetch("t", {0: n}))[0].end == n + 1
+                three.brokers[leader].start()
+        await reader.close()
+
+    asyncio.run(read())
