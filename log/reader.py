@@ -168,6 +168,22 @@ class LogReader:
         first = part.records[0] if part.records else None
         return first if first is not None and first.offset == offset else None
 
+    async def since(self, topic: str, partition: int, at_ms: int, near: int = 200) -> int:
+        """A place before the first record that isn't older than ``at_ms`` (epoch milliseconds) by
+        its own timestamp, ``near`` places at the most; by halving, as many reads as that needs.
+        """
+        low = await self.start(topic, partition)
+        high = await self.end(topic, partition)
+        while high - low > near:
+            middle = (low + high) // 2
+            part = (await self.fetch(topic, {partition: middle}, limit=1))[partition]
+            first = part.records[0] if part.records else None
+            if first is None or first.offset >= high or first.timestamp >= at_ms:
+                high = middle
+            else:
+                low = first.offset + 1
+        return low
+
     async def _at(self, topic: str, partition: int, place: int, limit: int) -> Slice:
         """A slice of a place where there should be records: asked again if the log seems to end
         before it."""

@@ -19,6 +19,7 @@ from typing import TypeVar, cast
 from log.reader import LogReader, Slice
 from tables.fold import Fold
 from tables.partition import Partition, Unsaved
+from tables.places import split_places
 from tables.rocks import Rocks, StoreLocked, StoreMissing, remove
 from tables.trust import Kept, decode, doubt, encode, too_old
 
@@ -110,6 +111,7 @@ class Cache:
             return None
         fold = Fold(number, kept.fence, kept.released, rows, next=kept.next)
         fold.owned = (kept.owned_at, kept.owned_time)
+        fold.places = split_places(rows)
         for key, mark in marks.items():
             fold.marks.take(key, mark)
         fold.changed = set()

@@ -10,7 +10,8 @@ Records of a changelog partition, told apart by their key:
 - ``fired-…`` and ``since-…``, with a schedule's name: see ``Fired`` and ``Since``.
 - anything else is a job's offset; the value is its row, or null once it is removed.
 
-A row that its owner writes once more, behind a void one, has the header ``again``: it stands
+A row has the header ``prev``: the place of the job's row before it, or nothing if it is the first.
+One that its owner writes once more, behind a void one, has the header ``again``: it stands
 already, and is no transition.
 
 Every record carries its writer's fence in its first header, ``fence`` (``{number} {instance}``),
@@ -37,6 +38,9 @@ logger = logging.getLogger(__name__)
 OWNER_KEY = b"owner"
 FENCE_HEADER = "fence"
 AGAIN_HEADER = "again"
+PREV_HEADER = "prev"
+
+_UNFINISHED = (b'{"status":"w', b'{"status":"e')  # how ``encode_row`` begins
 
 
 class Fence(NamedTuple):
@@ -74,6 +78,7 @@ class Fold:
     is void, so that compaction would keep the wrong one: the owner writes them again.
     ``next`` is where to read on. ``owned`` is the place and the time (epoch ms) of the ownership
     record that counts. ``changed``, when it is a set, gets the keys whose records counted.
+    ``places`` are those of unfinished jobs' rows in the changelog, by offset.
     """
 
     partition: int
@@ -85,6 +90,7 @@ class Fold:
     next: int = 0
     owned: tuple[int, int] | None = None
     changed: set[bytes] | None = None
+    places: dict[int, int] = field(default_factory=dict)
 
     @property
     def swept(self) -> Swept:
@@ -96,10 +102,11 @@ class Fold:
 
         Nearly all are rows under the fence that counts; the others are left to ``apply``.
         """
-        rows, changed, prefix = self.rows, self.changed, b"%d-" % self.partition
+        rows, changed, places = self.rows, self.changed, self.places
+        prefix = b"%d-" % self.partition
         fence = self.fence.headers()[0]
         for record in records:
-            _, _, key, value, found = record
+            at, _, key, value, found = record
             place = key[len(prefix) :] if key is not None and key.startswith(prefix) else b""
             known = found and found[0] == fence
             if not known or not place.isdigit() or len(place) >= 20 or self.stale:
@@ -108,8 +115,14 @@ class Fold:
                 continue
             if value is None:
                 rows.pop(int(place), None)
+                places.pop(int(place), None)
             else:
-                rows[int(place)] = value
+                offset = int(place)
+                rows[offset] = value
+                if value.startswith(_UNFINISHED):
+                    places[offset] = at
+                elif offset in places:
+                    del places[offset]
             if changed is not None and key is not None:
                 changed.add(key)
 
@@ -145,6 +158,9 @@ class Fold:
                 self.rows.pop(offset, None)
             else:
                 self.rows[offset] = value
+            self.places.pop(offset, None)
+            if value is not None and value.startswith(_UNFINISHED):
+                self.places[offset] = record.offset
 
 
 def fence_of(record: Record) -> Fence | None:

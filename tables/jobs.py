@@ -28,6 +28,7 @@ from log.writer import Entry, LogWriter
 from tables.fold import row_key
 from tables.marks import Mark, Swept
 from tables.partition import Partition, PartitionLost
+from tables.places import prev_header, with_place
 from tables.tempo import Tempo
 from worker.app import JobsApp
 
@@ -206,9 +207,11 @@ class JobTable(Table[str, Job]):
             if part.head(offset) is not before:
                 continue
             value = None if job is None else encode_row(job)  # before the note: it may raise
+            prev = prev_header(part, offset, before, job)
             part.sent(offset, job)
             key = row_key(JobId(part.number, offset))
-            ack = await self._writer.send(topic, Entry(part.number, key, value, headers))
+            entry = Entry(part.number, key, value, headers if prev is None else [*headers, prev])
+            ack = await self._writer.send(topic, entry)
             # A callback, not the awaiting task, shows the row: that task may be cancelled
             # between the acknowledgement and its next step.
             ack.add_done_callback(partial(self._row_acknowledged, part, offset, before, job, value))
@@ -225,11 +228,13 @@ class JobTable(Table[str, Job]):
         ack: asyncio.Future[Any],
     ) -> None:
         if _acknowledged(part, f"a row of job {part.number}-{offset}", ack):
+            part.placed(offset, job, ack.result().offset)
             part.durable(offset, job)
             if job is not None:
                 self.tempo.note(before, job)
             if part.unsaved is not None:
-                part.unsaved.rows[offset] = value
+                kept = None if value is None else with_place(value, part.places.get(offset))
+                part.unsaved.rows[offset] = kept
 
     def _mark_acknowledged(
         self, part: Partition, key: bytes, value: bytes, ack: asyncio.Future[Any]

@@ -50,6 +50,7 @@ class Partition:
         self.marks = Marks()  # ours, also those that Kafka hasn't acknowledged yet
         self.ended: deque[tuple[int, int]] = deque()  # as ``Ended``
         self.cursor = 0  # the changelog's next place, as far as we have seen it
+        self.places: dict[int, int] = {}  # of unfinished jobs' newest durable rows in the changelog
         self.owned: tuple[int, int] | None = None  # place and time of our last ownership record
         self.released = False  # whether that one says that we let go
         self.owed: set[bytes] = set()  # keys whose last record is void, to be written again
@@ -85,6 +86,17 @@ class Partition:
         if offset in self._heads:
             return self._heads[offset]
         return self.rows.get(offset)
+
+    def before(self, offset: int) -> int | None:
+        """The place of the job's newest row in the changelog; ``None``: it isn't known (yet)."""
+        return None if offset in self._heads else self.places.get(offset)
+
+    def placed(self, offset: int, job: Job | None, place: int) -> None:
+        """The job's newest row that is durable stands at this place of the changelog."""
+        if job is None or job.status.final:
+            self.places.pop(offset, None)
+        else:
+            self.places[offset] = place
 
     def was_swept(self, offset: int, timestamp: int) -> bool:
         """Whether a job's final row has been removed; ``timestamp`` is its record's. Only

@@ -32,6 +32,7 @@ from tables.cache import Cache
 from tables.fold import AGAIN_HEADER, OWNER_KEY, Fence, Fold, Ownership, row_offset
 from tables.marks import is_mark
 from tables.partition import Partition, PartitionLost, Unsaved
+from tables.places import prev_of, with_place
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Takeover:
                     raise PartitionLost(f"partition {fold.partition} has another owner again")
                 part.read(fold)
             if self._cache.on:
-                part.unsaved = _unsaved(fold)
+                part.unsaved = _unsaved(fold, part.places)
             taken.append(Taken(part, kept=False, orphaned=orphaned[fold.partition]))
         return taken
 
@@ -221,6 +222,9 @@ class Takeover:
             ):
                 if key == OWNER_KEY:
                     part.owned, part.released = (meta.offset, meta.timestamp), False
+                rewritten = row_offset(key, part.number)
+                if rewritten is not None and rewritten in part.places:
+                    part.places[rewritten] = meta.offset
                 part.seen(meta.offset)
             part.owed.difference_update(keys)
         return len(entries)
@@ -232,9 +236,10 @@ class Takeover:
             mark = part.marks.get(key)
             value = None if mark is None else msgspec.json.encode(mark)
         else:
-            row = part.head(row_offset(key, part.number) or 0)
+            offset = row_offset(key, part.number) or 0
+            row = part.head(offset)
             value = None if row is None else encode_row(row)
-            headers = [*part.fence.headers(), (AGAIN_HEADER, b"")]
+            headers = [*part.fence.headers(), (AGAIN_HEADER, b""), *prev_of(part, offset)]
             return Entry(part.number, key, value, headers)
         return Entry(part.number, key, value, part.fence.headers())
 
@@ -271,11 +276,14 @@ def _partition(fold: Fold) -> Partition:
     for offset in unreadable:
         del fold.rows[offset]
     part.recovered(rows, ended)
+    part.places = {n: place for n, place in fold.places.items() if n in fold.rows}
     return part
 
 
-def _unsaved(fold: Fold) -> Unsaved:
-    """What the cache lacks: all, or what was new in the log."""
+def _unsaved(fold: Fold, places: Mapping[int, int]) -> Unsaved:
+    """What the cache lacks: all, or what was new in the log. Nothing reads the fold behind it."""
+    for n, place in places.items():
+        fold.rows[n] = with_place(fold.rows[n], place)
     if fold.changed is None:
         return Unsaved(fold.rows, marks=fold.marks.records())
     unsaved = Unsaved()

@@ -20,7 +20,7 @@ from log.reader import Slice
 from tables.fold import OWNER_KEY, Fence
 from tables.marks import MAX_SKEW_MS
 
-FORMAT = 1
+FORMAT = 2  # rows of unfinished jobs have their places
 
 
 class Kept(msgspec.Struct, frozen=True):

@@ -84,6 +84,19 @@ class JobStatus(JobsView):
         )
 
 
+class JobHistory(JobsView):
+    """``GET /job/{id}/history``."""
+
+    async def get(self, request: web.Request, id: str) -> web.StreamResponse:
+        """Each transition of a job with its place in the changelog, oldest first. ``complete`` is
+        false where older ones are gone, and ``detail`` says before which place."""
+        job_id = self.site.lookup.parse(id)
+        forwarded = await self.site.peers.elsewhere(request, job_id.partition)
+        if forwarded is not None:
+            return forwarded
+        return render.answer(await self.site.histories.of(job_id))
+
+
 class ListJobs(JobsView):
     """``GET /job/all``."""
 

@@ -20,6 +20,7 @@ ROUTES: tuple[tuple[str, type[JobsView]], ...] = (
     ("/job/events", events.Events),
     ("/job/{id}/status", api.JobStatus),
     ("/job/{id}/cancel", api.CancelJob),
+    ("/job/{id}/history", api.JobHistory),
     ("/stats", about.Stats),
     ("/openapi.json", described.OpenApi),
     ("/docs", described.Docs),

@@ -12,6 +12,7 @@ from faust.web.exceptions import WebError
 from faust.web.views import View
 
 from web.everyone import Everyone
+from web.history import Histories
 from web.lookup import Lookup
 from web.owner import Owners, Peers
 from web.parts import Parts
@@ -37,6 +38,7 @@ class Site:
     everyone: Everyone
     stats: Stats
     waiting: Waiting
+    histories: Histories
     tail: Tail
 
     @classmethod
@@ -48,8 +50,9 @@ class Site:
         everyone = Everyone(parts, owners, peers)
         stats = Stats(parts, owners, peers)
         waiting = Waiting(parts, owners, peers, lookup)
+        histories = Histories(parts, owners, lookup)
         tail = Tail.of(parts)
-        return cls(app, parts, owners, peers, lookup, everyone, stats, waiting, tail)
+        return cls(app, parts, owners, peers, lookup, everyone, stats, waiting, histories, tail)
 
     def stop(self) -> None:
         """End what would hold a stop up: whoever listens is told to go elsewhere."""

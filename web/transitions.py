@@ -10,7 +10,7 @@ import msgspec
 from jobs.codec import decode_row
 from jobs.model import Job, JobId
 from log.reader import Record
-from tables.fold import AGAIN_HEADER, NOBODY, Fence, fence_of, row_offset
+from tables.fold import AGAIN_HEADER, FENCE_HEADER, NOBODY, Fence, fence_of, row_offset
 
 KNOWN = 1_000  # records before a place that tell whose it is, and what was told already
 
@@ -52,7 +52,8 @@ class Teller:
             fence = fence_of(record)
             if fence is None or fence < self._fence:
                 return None
-            self._fence, self._first = fence, headers[0]
+            self._fence = fence
+            self._first = headers[0] if headers[0][0] == FENCE_HEADER else None
         offset = row_offset(key, self.partition)
         if offset is None or key is None or self._repeats(key, value) or value is None:
             return None

@@ -7,7 +7,7 @@ import pytest
 
 from log.reader import Record, Slice
 from tables.fold import OWNER_KEY, Fence
-from tables.trust import Kept, decode, doubt, encode
+from tables.trust import FORMAT, Kept, decode, doubt, encode
 
 FENCE = Fence(4, "abcd")
 NOW, MAX_AGE = 1_800_000_000_000, 43_200_000
@@ -69,6 +69,6 @@ def test_a_log_that_ends_before_the_place_has_lost_what_we_know() -> None:
 
 def test_what_is_known_is_read_as_it_was_written() -> None:
     assert decode(encode(KEPT)) == KEPT
-    later = msgspec.structs.replace(KEPT, format=2)
+    later = msgspec.structs.replace(KEPT, format=FORMAT + 1)
     for other in (b"", None, b"{", b"{}", b"\xff", encode(later)):
         assert decode(other) is None

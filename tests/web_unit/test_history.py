@@ -1,0 +1,117 @@
+"""Following a job's rows back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaError
+
+from jobs.codec import encode_row
+from jobs.model import Job, JobId, Status
+from log.reader import Record
+from tables.fold import AGAIN_HEADER, PREV_HEADER, Fence
+from tests.web_unit.fakes import Log, Worker, row
+from web.history import Histories
+from web.lookup import Lookup
+from web.problems import NotFound, Unavailable
+
+FENCE = Fence(3, "abcd")
+ID = JobId(0, 5)
+WAITING = row(Status.WAITING)
+EXECUTING = row(Status.EXECUTING, attempt=1, worker="w")
+
+
+def record(place: int, job: Job, prev: int | None = None, key: bytes = b"0-5") -> Record:
+    headers: list[tuple[str, bytes | None]] = [*FENCE.headers()]
+    if prev is not None:
+        headers.append((PREV_HEADER, b"" if prev < 0 else b"%d" % prev))
+    return Record(place, 1_000 + place, key, encode_row(job), headers)
+
+
+async def told(*records: Record, newest: int, job: Job = EXECUTING) -> Any:
+    log = Log({})
+    log.changelog[0] = list(records)
+    worker = Worker(log, {0: {5: job}})
+    worker.table.served[0].places[5] = newest
+    return await histories(worker).of(ID)
+
+
+def histories(worker: Worker) -> Histories:
+    return Histories(worker.parts, worker.owners, Lookup(worker.parts, worker.owners))
+
+
+def places(answer: Any) -> list[int]:
+    return [transition["offset"] for transition in answer["transitions"]]
+
+
+@pytest.mark.asyncio
+async def test_a_whole_chain() -> None:
+    answer = await told(
+        record(0, WAITING, -1),
+        record(1, WAITING, -1, b"0-6"),
+        record(7, EXECUTING, 0),
+        newest=7,
+    )
+    assert answer == {
+        "id": "0-5",
+        "topic": "app-jobs-changelog",
+        "complete": True,
+        "transitions": [
+            {
+                "at": f"1970-01-01T00:00:01.00{place}Z",
+                "status": job.status.value,
+                "attempt": job.attempt,
+                "error": None,
+                "worker": job.worker,
+                "next_attempt_at": None,
+                "fence": {"number": 3, "instance": "abcd"},
+                "partition": 0,
+                "offset": place,
+            }
+            for place, job in ((0, WAITING), (7, EXECUTING))
+        ],
+    }
+
+
+@pytest.mark.asyncio
+async def test_what_was_written_again_is_told_once() -> None:
+    again = record(3, EXECUTING, 1)
+    again = again._replace(headers=[*again.headers, (AGAIN_HEADER, b"")])
+    answer = await told(
+        record(0, WAITING, -1), record(1, EXECUTING, 0), again, record(4, WAITING, 3), newest=4
+    )
+    assert (places(answer), answer["complete"]) == ([0, 1, 4], True)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("first", "detail"),
+    [
+        ([], "what was before place 7 has been compacted away"),
+        ([record(0, WAITING)], "what was before place 0 isn't known"),
+    ],
+)
+async def test_a_chain_that_breaks_says_where(first: list[Record], detail: str) -> None:
+    answer = await told(*first, record(7, EXECUTING, 0), newest=7)
+    assert places(answer) == [each.offset for each in first] + [7]
+    assert answer["complete"] is False
+    assert answer["detail"].startswith(detail)
+
+
+@pytest.mark.asyncio
+async def test_a_job_that_had_this_place_before_is_another_one() -> None:
+    former = Job(status=Status.DONE, submitted_at=77)
+    answer = await told(record(0, former, -1), record(7, EXECUTING, 0), newest=7)
+    assert (places(answer), answer["complete"]) == ([7], True)
+
+
+@pytest.mark.asyncio
+async def test_kafka_is_away_or_there_is_no_job() -> None:
+    worker = Worker(Log({0: []}), {0: {5: EXECUTING}})
+    worker.table.served[0].places[5] = 7
+    with pytest.raises(NotFound):
+        await histories(worker).of(JobId(0, 6))
+    worker.log.fails = KafkaError()
+    with pytest.raises(Unavailable):
+        await histories(worker).of(ID)

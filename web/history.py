@@ -1,0 +1,147 @@
+"""``GET /job/{id}/history``: a job's rows, back from the newest one.
+
+Each row in the changelog names the place of the one before it, so that a history costs a read for
+each transition, in a changelog of any length. The newest place of an unfinished job is in memory;
+that of a final one is found by its time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from aiokafka.errors import KafkaError
+
+from jobs.codec import decode_row
+from jobs.model import Job, JobId
+from log.reader import Record
+from tables.fold import AGAIN_HEADER, fence_of, row_key
+from tables.marks import MAX_SKEW_MS
+from tables.places import place_before
+from web import render
+from web.lookup import Lookup
+from web.owner import Owners
+from web.parts import Parts
+from web.problems import Unavailable
+from web.reading import NotRead, fetch, record
+
+READ_S = 1.0  # for one read
+TOTAL_S = 4.0  # for all; a worker that forwards waits for 7
+STEP = 500
+SEEK = 20_000  # records behind a job's time that are looked at for its last row
+
+
+class Histories:
+    """Finds the histories of jobs of this worker's partitions."""
+
+    def __init__(self, parts: Parts, owners: Owners, lookup: Lookup) -> None:
+        self._reader = parts.reader
+        self._changelog = parts.names.changelog
+        self._owners = owners
+        self._lookup = lookup
+
+    async def of(self, job_id: JobId) -> dict[str, Any]:
+        """The body of the answer.
+
+        Raises:
+            NotFound: there is no such job (any more).
+            Unavailable: its partition isn't served here now, or Kafka can't be read.
+        """
+        await self._lookup.find(job_id)
+        # From here to the reading nothing is awaited: row and place are of one moment.
+        row, place = self._lookup.seen(job_id), self._place(job_id)
+        found: list[dict[str, Any]] = []
+        missing: str | None = None
+        try:
+            if row is not None:
+                missing = await self._follow(job_id, row, place, found)
+        except (NotRead, KafkaError, TimeoutError) as exc:
+            raise Unavailable(
+                f"Kafka can't be read now ({exc}); try again", id=str(job_id)
+            ) from None
+        answer = {
+            "id": str(job_id),
+            "topic": self._changelog,
+            "transitions": found[::-1],
+            "complete": missing is None,
+        }
+        return answer if missing is None else {**answer, "detail": missing}
+
+    def _place(self, job_id: JobId) -> int | None:
+        part = self._owners.served(job_id.partition)
+        return None if part is None else part.places.get(job_id.offset)
+
+    async def _follow(
+        self, job_id: JobId, row: Job, place: int | None, found: list[dict[str, Any]]
+    ) -> str | None:
+        """Gather transitions, newest first; what is missing of them."""
+        end = asyncio.get_running_loop().time() + TOTAL_S
+        p, key = job_id.partition, row_key(job_id)
+        if place is None:
+            async with asyncio.timeout(TOTAL_S):
+                newest = await self._newest(p, key, row)
+        else:
+            newest = await record(self._reader, self._changelog, p, place, READ_S)
+        if newest is None:
+            return "its last row isn't found in the changelog; its status has what it says"
+        while newest is not None:
+            transition = _transition(job_id, newest, row)
+            if newest.key != key or transition is None:
+                break  # of a job that had this place before, when the topic was another one
+            if all(name != AGAIN_HEADER for name, _ in newest.headers):
+                found.append(transition)
+            at = newest.offset
+            before = place_before(newest)
+            if before == -1:
+                return None
+            if before is None:
+                return f"what was before place {at} isn't known: it was written by an older version"
+            if asyncio.get_running_loop().time() > end:
+                return f"what was before place {at} takes too long to read"
+            newest = await record(self._reader, self._changelog, p, before, READ_S)
+            if newest is None:
+                return f"what was before place {at} has been compacted away (see JOBS_HISTORY)"
+        return None
+
+    async def _newest(self, p: int, key: bytes, row: Job) -> Record | None:
+        """The record of a final row: it was written when the job ended, or a little later."""
+        for skew_ms in (0, MAX_SKEW_MS):  # the clock of an owner before may have been ahead
+            at = (row.finished_at or 0) - skew_ms
+            place = await self._reader.since(self._changelog, p, at)
+            for _ in range(0, SEEK, STEP):
+                steps = await fetch(self._reader, self._changelog, {p: place}, STEP, READ_S)
+                for each in steps[p].records:
+                    if each.key == key and each.value and _same(each.value, row):
+                        return each
+                place = steps[p].next
+                if place >= steps[p].end:
+                    break
+        return None
+
+
+def _same(value: bytes, row: Job) -> bool:
+    try:
+        return decode_row(value) == row
+    except msgspec.DecodeError:
+        return False
+
+
+def _transition(job_id: JobId, record: Record, row: Job) -> dict[str, Any] | None:
+    """A row as it is told; ``None``: it is none of this job's."""
+    fence = fence_of(record)
+    try:
+        job = decode_row(record.value or b"")
+    except msgspec.DecodeError:
+        return None
+    if fence is None or job.submitted_at != row.submitted_at:
+        return None
+    told = render.entry(job_id, job)
+    fields = ("status", "attempt", "error", "worker", "next_attempt_at")
+    return {
+        "at": render.time(record.timestamp),
+        **{name: told[name] for name in fields},
+        "fence": {"number": fence.number, "instance": fence.instance},
+        "partition": job_id.partition,
+        "offset": record.offset,
+    }
