@@ -37,6 +37,8 @@ class Rules:
         self.fence: tuple[int, str] = (0, "")
         self.rows: dict[int, Row] = {}
         self.ever: defaultdict[int, list[Row]] = defaultdict(list)  # all that counted, by job
+        # Place and value of each row that counted, by job; a row names the place of the last one.
+        self.stood: defaultdict[int, dict[int, bytes | None]] = defaultdict(dict)
         self.swept: set[int] = set()
         self.mark: Row | None = None
         self.unanswered: set[bytes] = set()  # keys whose last record is void
@@ -53,8 +55,20 @@ class Rules:
         for offset in before.keys() | self.rows.keys():
             self._transition(offset, before.get(offset), self.rows.get(offset))
 
+    def _names_the_one_before(self, offset: int, record: Record, prev: bytes | None) -> None:
+        """If it says so at all, it is right: nothing else stands between the two, but what the
+        producer wrote twice."""
+        stood = self.stood[offset]
+        if prev is not None:
+            place = int(prev or -1)
+            same = {record.value, stood[place] if prev else record.value}
+            behind = {value for at, value in stood.items() if at > place}
+            assert behind <= same, (record, place, stood)
+        stood[record.offset] = record.value
+
     def _take(self, record: Record) -> None:
-        ((_, header),) = record.headers
+        headers = dict(record.headers)
+        header = headers["fence"]
         assert header is not None
         number, _, instance = header.decode().partition(" ")
         fence = (int(number), instance)
@@ -70,6 +84,7 @@ class Rules:
             self.mark = json.loads(record.value or b"")
         elif record.key != b"owner":
             offset = int(record.key.split(b"-")[1])
+            self._names_the_one_before(offset, record, headers.get("prev"))
             if record.value is None:
                 self.rows.pop(offset, None)
             else:
