@@ -8,10 +8,10 @@ that of a final one is found by its time.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import msgspec
 from aiokafka.errors import KafkaError
+from msgspec import UNSET
 
 from jobs.codec import decode_row
 from jobs.model import Job, JobId
@@ -19,7 +19,7 @@ from log.reader import Record
 from tables.fold import AGAIN_HEADER, fence_of, row_key
 from tables.marks import MAX_SKEW_MS
 from tables.places import place_before
-from web import render
+from web import render, shapes
 from web.lookup import Lookup
 from web.owner import Owners
 from web.parts import Parts
@@ -41,7 +41,7 @@ class Histories:
         self._owners = owners
         self._lookup = lookup
 
-    async def of(self, job_id: JobId) -> dict[str, Any]:
+    async def of(self, job_id: JobId) -> shapes.History:
         """The body of the answer.
 
         Raises:
@@ -51,7 +51,7 @@ class Histories:
         await self._lookup.find(job_id)
         # From here to the reading nothing is awaited: row and place are of one moment.
         row, place = self._lookup.seen(job_id), self._place(job_id)
-        found: list[dict[str, Any]] = []
+        found: list[shapes.PastTransition] = []
         missing: str | None = None
         try:
             if row is not None:
@@ -60,20 +60,20 @@ class Histories:
             raise Unavailable(
                 f"Kafka can't be read now ({exc}); try again", id=str(job_id)
             ) from None
-        answer = {
-            "id": str(job_id),
-            "topic": self._changelog,
-            "transitions": found[::-1],
-            "complete": missing is None,
-        }
-        return answer if missing is None else {**answer, "detail": missing}
+        return shapes.History(
+            id=str(job_id),
+            topic=self._changelog,
+            transitions=found[::-1],
+            complete=missing is None,
+            detail=UNSET if missing is None else missing,
+        )
 
     def _place(self, job_id: JobId) -> int | None:
         part = self._owners.served(job_id.partition)
         return None if part is None else part.places.get(job_id.offset)
 
     async def _follow(
-        self, job_id: JobId, row: Job, place: int | None, found: list[dict[str, Any]]
+        self, job_id: JobId, row: Job, place: int | None, found: list[shapes.PastTransition]
     ) -> str | None:
         """Gather transitions, newest first; what is missing of them."""
         end = asyncio.get_running_loop().time() + TOTAL_S
@@ -127,7 +127,7 @@ def _same(value: bytes, row: Job) -> bool:
         return False
 
 
-def _transition(job_id: JobId, record: Record, row: Job) -> dict[str, Any] | None:
+def _transition(job_id: JobId, record: Record, row: Job) -> shapes.PastTransition | None:
     """A row as it is told; ``None``: it is none of this job's."""
     fence = fence_of(record)
     try:
@@ -137,11 +137,14 @@ def _transition(job_id: JobId, record: Record, row: Job) -> dict[str, Any] | Non
     if fence is None or job.submitted_at != row.submitted_at:
         return None
     told = render.entry(job_id, job)
-    fields = ("status", "attempt", "error", "worker", "next_attempt_at")
-    return {
-        "at": render.time(record.timestamp),
-        **{name: told[name] for name in fields},
-        "fence": {"number": fence.number, "instance": fence.instance},
-        "partition": job_id.partition,
-        "offset": record.offset,
-    }
+    return shapes.PastTransition(
+        at=render.time(record.timestamp),
+        status=told.status,
+        attempt=told.attempt,
+        error=told.error,
+        worker=told.worker,
+        next_attempt_at=told.next_attempt_at,
+        fence=shapes.Writer(fence.number, fence.instance),
+        partition=job_id.partition,
+        offset=record.offset,
+    )

@@ -104,6 +104,37 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     at: Annotated[Time, described("When it happened")] | None
 
 
+class Writer(msgspec.Struct, frozen=True):
+    """Which owner of the partition wrote a row: the higher number counts."""
+
+    number: int
+    instance: str
+
+
+class PastTransition(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a job, and where it stands in the changelog."""
+
+    at: Annotated[Time, described("When it was written")] | None
+    status: Status
+    attempt: int
+    error: str | None
+    worker: str | None
+    next_attempt_at: Time | None
+    fence: Writer
+    partition: Count
+    offset: Annotated[int, described("Its place in the changelog", minimum=0)]
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a job, oldest first."""
+
+    id: Id
+    topic: Annotated[str, described("The changelog's name")]
+    transitions: list[PastTransition]
+    complete: Annotated[bool, described("Whether it goes back to the job's beginning")]
+    detail: Annotated[str, described("What is missing, and why")] | UnsetType = UNSET
+
+
 class Missing(msgspec.Struct, frozen=True):
     """Partitions that are not in an answer, or not all of them, and why.
 

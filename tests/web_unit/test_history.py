@@ -42,7 +42,7 @@ def histories(worker: Worker) -> Histories:
 
 
 def places(answer: Any) -> list[int]:
-    return [transition["offset"] for transition in answer["transitions"]]
+    return [transition.offset for transition in answer.transitions]
 
 
 @pytest.mark.asyncio
@@ -81,7 +81,7 @@ async def test_what_was_written_again_is_told_once() -> None:
     answer = await told(
         record(0, WAITING, -1), record(1, EXECUTING, 0), again, record(4, WAITING, 3), newest=4
     )
-    assert (places(answer), answer["complete"]) == ([0, 1, 4], True)
+    assert (places(answer), answer.complete) == ([0, 1, 4], True)
 
 
 @pytest.mark.asyncio
@@ -95,15 +95,15 @@ async def test_what_was_written_again_is_told_once() -> None:
 async def test_a_chain_that_breaks_says_where(first: list[Record], detail: str) -> None:
     answer = await told(*first, record(7, EXECUTING, 0), newest=7)
     assert places(answer) == [each.offset for each in first] + [7]
-    assert answer["complete"] is False
-    assert answer["detail"].startswith(detail)
+    assert answer.complete is False
+    assert str(answer.detail).startswith(detail)
 
 
 @pytest.mark.asyncio
 async def test_a_job_that_had_this_place_before_is_another_one() -> None:
     former = Job(status=Status.DONE, submitted_at=77)
     answer = await told(record(0, former, -1), record(7, EXECUTING, 0), newest=7)
-    assert (places(answer), answer["complete"]) == ([7], True)
+    assert (places(answer), answer.complete) == ([7], True)
 
 
 @pytest.mark.asyncio

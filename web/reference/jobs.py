@@ -131,6 +131,16 @@ CALLS = {
         },
         problems={400: _NO_ID, 404: _NO_JOB, 503: _LATER},
     ),
+    ("GET", "/job/{id}/history"): Call(
+        name="getHistory",
+        tag="jobs",
+        summary="What became of a job, from its rows in the changelog",
+        text="Oldest first. The changelog keeps all rows for `JOBS_HISTORY`, and the last one for "
+        "as long as the job: what is gone is said in `detail`, and `complete` is false.",
+        curl="curl {url}/job/0-0/history",
+        answers={200: Answer(text="Its transitions", shape=shapes.History)},
+        problems={400: _NO_ID, 404: _NO_JOB, 503: _LATER},
+    ),
     ("POST", "/job/{id}/cancel"): Call(
         name="cancelJob",
         tag="jobs",
