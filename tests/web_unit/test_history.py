@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka.errors import KafkaError
 
@@ -11,7 +12,7 @@ from jobs.codec import encode_row
 from jobs.model import Job, JobId, Status
 from log.reader import Record
 from tables.fold import AGAIN_HEADER, PREV_HEADER, Fence
-from tests.web_unit.fakes import Log, Worker, row
+from tests.web_unit.fakes import Log, Worker, decoded, row
 from web.history import Histories
 from web.lookup import Lookup
 from web.problems import NotFound, Unavailable
@@ -53,7 +54,7 @@ async def test_a_whole_chain() -> None:
         record(7, EXECUTING, 0),
         newest=7,
     )
-    assert answer == {
+    assert decoded(msgspec.json.encode(answer)) == {
         "id": "0-5",
         "topic": "app-jobs-changelog",
         "complete": True,
