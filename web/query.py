@@ -31,7 +31,7 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
     ) = UNSET
 
 
-class StatusQuery(msgspec.Struct, frozen=True, kw_only=True):
+class WaitQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Of ``GET /job/{id}/status``."""
 
     wait: (

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from jobs.codec import WireRequest
 from web import shapes
-from web.query import EventsQuery, ListQuery, StatusQuery
+from web.query import EventsQuery, ListQuery, WaitQuery
 from web.reference.model import Answer, Call
 from web.shapes import described
 from web.wire import CancelBody
@@ -59,16 +59,23 @@ CALLS = {
         "too. Unknown fields are ignored and stay in the record. The body is read as JSON also "
         "under curl's `application/x-www-form-urlencoded`.",
         curl="""curl -i {url}/job -d '{{"handler": "echo", "data": "hello"}}'""",
+        query=WaitQuery,
         body=WireRequest,
         body_example={"handler": "echo", "data": "hello", "timeout": "3s"},
         answers={
+            200: Answer(
+                text="With `wait`: the job is final already",
+                shape=shapes.JobStatus,
+                headers=_LOCATION,
+                example={**_JOB, "result": "hello", "progress": None, "worker": "a:8080"},
+            ),
             202: Answer(
                 text="Kafka has the job",
                 shape=shapes.Short,
                 headers=_LOCATION,
                 example={"id": "3-1042", "status": "waiting"},
                 links=_FOLLOW,
-            )
+            ),
         },
         problems={
             400: "The body isn't JSON, or no object",
@@ -121,7 +128,7 @@ CALLS = {
         summary="How a job is doing, and its result",
         text="With `wait` it is answered when the job is final or the wait is over.",
         curl="curl '{url}/job/0-0/status?wait=1s'",
-        query=StatusQuery,
+        query=WaitQuery,
         answers={
             200: Answer(
                 text="The job",
