@@ -30,6 +30,7 @@ from agents.retries import Retries
 from agents.runner import Limits, Runner
 from agents.schedules import Scheduler
 from agents.submit import Submitter
+from agents.tracing import tracing_or_exit
 from handlers.loading import load_or_exit as load_handlers_or_exit
 from jobs.registry import HANDLERS
 from jobs.resources import Resources
@@ -65,12 +66,14 @@ app = JobsApp(
     Table=JobTable,
 )
 
+app.log_json, app.worker_name = settings.log == "json", me.worker
+
 # The log: a reader for takeovers, which read much, one for events, and one for all else.
 bulk_reader, tail_reader = LogReader(settings.kafka), LogReader(settings.kafka)
 reader = LogReader(settings.kafka)
 writer = LogWriter(app.log_producer, settings.write_timeout_s)
 table = cast(JobTable, app.Table("jobs", help="one row for each job"))
-table.open(writer, settings.write_timeout_s)
+table.open(writer, settings.write_timeout_s, HANDLERS.has)
 
 # From a record to its outcome.
 dead = DeadLetters(reader, writer, names.jobs, names.dead, settings.max_row_bytes)
@@ -80,6 +83,9 @@ resources = Resources()
 callers = Callers.of(settings, HANDLERS, resources, submitter.submit)
 runner = Runner(table, callers, dead, Limits.of(settings), me.worker, retries.ask)
 retries.runner = runner
+tracing = tracing_or_exit(settings.otel == "on", settings.app_id, me.worker)
+runner.tracing = submitter.tracing = tracing
+callers.traced = (tracing.service, tracing.instance) if tracing else None
 scheduler = Scheduler(SCHEDULES, table, writer, names.jobs, app.partitions)
 intake = Intake(table, runner, dead, HANDLERS, settings.max_row_bytes)
 

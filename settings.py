@@ -224,6 +224,18 @@ class Settings:
         "where that copy is, in a folder for each app and port",
         _folder,
     )
+    log: str = _row(
+        "JOBS_LOG",
+        "text",
+        "log lines: `text`, or `json` for one object a line",
+        _one_of("text", "json"),
+    )
+    otel: str = _row(
+        "JOBS_OTEL",
+        "off",
+        "`on` sends traces by OpenTelemetry, as its `OTEL_…` settings say",
+        _one_of("off", "on"),
+    )
     audit_s: float = _row(
         "JOBS_AUDIT",
         "2s",

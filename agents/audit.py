@@ -47,6 +47,7 @@ class Membership:
 
     async def look(self) -> None:
         """One look; to be called often."""
+        self._app.once.look(self._app.answered_at())
         now = time.monotonic()
         if self._resume.assigned and not self._app.rebalancing:
             self._since = None

@@ -18,6 +18,7 @@ import msgspec
 from execution.calls import in_thread
 from execution.logs import HANDLER_LOGGER, BoundLogger
 from execution.processes import Call, Listener, Processes
+from jobs import trace
 from jobs.context import Context
 from jobs.errors import InvalidRequest, NotSubmitted
 from jobs.limits import Limit
@@ -56,6 +57,7 @@ class Callers:
         self._resources = resources
         self._send = send
         self._limits: dict[str, Sequence[Limit]] = {}
+        self.traced: tuple[str, str] | None = None  # service and worker, if spans are made
         self._progress: dict[JobId, Progress | None] = {}  # of the attempts that run
 
     @classmethod
@@ -121,7 +123,8 @@ class Callers:
             max_attempts=row.max_attempts,
             submitted_at_ms=row.submitted_at,
             deadline=datetime.now(UTC) + timedelta(seconds=timeout_s),
-            logger=BoundLogger.of(job_id, row.attempt),
+            logger=BoundLogger.of(job_id, row.attempt, handler.name),
+            traceparent=trace.current.get(),
             resources=self._resources,
             report=partial(self._report, job_id),
             send=_not_awaitable if threaded else self._submit,
@@ -155,6 +158,8 @@ class Callers:
             submitted_at_ms=row.submitted_at,
             timeout_s=timeout_s,
             level=logging.getLogger(HANDLER_LOGGER).getEffectiveLevel(),
+            traceparent=trace.current.get(),
+            traced=self.traced,
             hooks=tuple(dict.fromkeys(opener.__module__ for opener in HOOKS.openers())),
         )
         loop = asyncio.get_running_loop()

@@ -36,6 +36,7 @@ class DeadLetters:
         self._jobs = jobs
         self._dead = dead
         self._max_value_bytes = max_value_bytes
+        self.letters = 0  # written since the start
 
     async def put(self, letters: Sequence[Letter]) -> None:
         """Write letters and wait until they are durable.
@@ -44,6 +45,7 @@ class DeadLetters:
             NotWritten: Kafka doesn't acknowledge.
         """
         await self._writer.write(self._dead, [self._entry(letter) for letter in letters])
+        self.letters += len(letters)
 
     async def put_job(self, job_id: JobId, reason: str, data: bytes | None) -> None:
         """Write the letter of an admitted job, with its record as it stands in the log.

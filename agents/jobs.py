@@ -16,6 +16,7 @@ from jobs.codec import decode_record
 from jobs.errors import InvalidRequest
 from jobs.model import Job, Malformed, ScheduledRun, Status
 from jobs.registry import DEFAULT_HANDLER, Registry
+from jobs.trace import traceparent_of
 from log.reader import Record
 from tables.jobs import Change, JobTable, now_ms
 from tables.marks import Fired
@@ -152,6 +153,7 @@ class Intake:
                         ttl=handler.reruns,
                         timeout_ns=handler.timeout_ns,
                         run=ScheduledRun.of(record.headers),
+                        traceparent=traceparent_of(record.headers) if record.headers else None,
                     )
         return state.reject(request, submitted_at=record.timestamp, now=now_ms())
 

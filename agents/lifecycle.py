@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from agents import tracing
 from agents.audit import Audit, Membership, every
 from agents.feed import Feed
 from agents.hooks import close_resources, open_resources
@@ -26,6 +26,7 @@ from tables.cache import Cache
 from tables.jobs import JobTable
 from tables.rocks import StoreLocked, StoreMissing
 from worker.app import JobsApp
+from worker.logs import say
 from worker.worker import StartError
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Lifecycle:
         self.draining = False
         self.on_drain: list[Callable[[], None]] = []  # called when it begins
         self._embedded = False
+        self._told = ""  # which partitions are ours, as was last told
 
     def attach(self) -> None:
         """Hook into the app."""
@@ -109,10 +111,10 @@ class Lifecycle:
                 again = isinstance(exc, BrokerError) or exc.retriable
                 if not again or time.monotonic() > deadline:
                     raise StartError(f"{exc}. Is KAFKA (flag -kh) right?") from None
-                print(f"waiting for Kafka at {s.kafka} ({exc})", file=sys.stderr, flush=True)
+                say(f"waiting for Kafka at {s.kafka} ({exc})")
                 await asyncio.sleep(1.0)
         for warning in cluster.warnings:
-            print(f"warning: {warning}", file=sys.stderr, flush=True)
+            say(warning, level=logging.WARNING)
         self.partitions = cluster.partitions
         self._cache.max_age_ms = cluster.tombstones_ms // 2  # the other half is for slow clocks
         try:
@@ -143,8 +145,17 @@ class Lifecycle:
         first = not self._resume.assigned
         await self._resume.on_assigned()
         if first:
+            s, lanes = self._settings, self._runner.slots
+            slots = " + ".join(str(of) for _, of in lanes.values())
+            say(f"topic {s.topic} at {s.kafka}, group {s.app_id}; {slots} slots; {self._served()}")
             url = str(self._app.conf.canonical_url).rstrip("/")
-            print(f"ready: {url}/ (page), {url}/job (endpoints); Ctrl-C stops it", flush=True)
+            say(f"ready: {url}/ (page), {url}/job (endpoints); Ctrl-C stops it")
+        elif (now := self._served()) != self._told:
+            logger.info("the group has settled anew: %s", now)
+        self._told = self._served()
+
+    def _served(self) -> str:
+        return f"partitions {ranges(self._table.served)} of {self.partitions} are ours"
 
     async def _commit(self) -> None:
         if not self._app.rebalancing and not self._resume.recovering:
@@ -171,6 +182,7 @@ class Lifecycle:
         await self._cache.close()
         self._runner.callers.close()
         await close_resources(self._resources)
+        await tracing.close(self._runner.tracing)
         for reader in self._readers:
             await reader.close()
 
@@ -184,6 +196,17 @@ def _check_session(session_s: float, cluster: Cluster) -> None:
                 f"JOBS_SESSION_TIMEOUT={session_s:g}s: the broker takes {least_s:g}s to "
                 f"{most_s:g}s (its group.min.session.timeout.ms and group.max.session.timeout.ms)"
             )
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Numbers for people: ``0-3, 7``."""
+    found: list[list[int]] = []
+    for n in sorted(numbers):
+        if found and found[-1][1] == n - 1:
+            found[-1][1] = n
+        else:
+            found.append([n, n])
+    return ", ".join(f"{a}-{b}" if a < b else f"{a}" for a, b in found) or "none"
 
 
 def _forever(interval_s: float, step: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from agents.dead import DeadLetters
 from agents.feed import Feed
 from agents.runner import Runner
 from jobs import state
+from jobs.histogram import Histogram
 from jobs.model import JobId, Status
 from log.reader import LogReader
 from log.writer import NotWritten
@@ -33,6 +35,7 @@ logger = logging.getLogger(__name__)
 RETRY_S = 1.0
 STOPS = ""  # no reason to tell of: everybody knows
 RELEASE_S = 2.0  # a rebalance waits for this; a mark that is late only counts as a crash
+RECOVERY_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)  # bounds of the histogram
 _BATCH = 500
 
 
@@ -64,6 +67,8 @@ class Resume:
         self._committed: dict[tuple[str, int], int] = {}
         self._cursors: dict[int, int] = {}
         self.resumed = 0  # unfinished rows taken up after takeovers
+        self.rebalances = 0  # assignments of the group, the first one too
+        self.recovered = Histogram(RECOVERY_S)  # from an assignment to serving what it gave us
         self.assigned = False  # whether a first assignment is through
 
     @property
@@ -88,6 +93,8 @@ class Resume:
 
     async def on_assigned(self) -> None:
         """The group has settled. Streams start when this returns."""
+        began = time.monotonic()
+        self.rebalances += 1
         numbers = self._ours()
         for feed in self._feeds:
             feed.clear()
@@ -97,6 +104,7 @@ class Resume:
         for gone in set(self._table.served) - self._ours():
             self._forget(gone, "it moved on while we took it")
         self.assigned = True
+        self.recovered.observe(time.monotonic() - began)
 
     def lost(self, part: Partition, why: str) -> None:
         """A lease ended. If the partition is still assigned to us, take it over again."""

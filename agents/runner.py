@@ -11,11 +11,12 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiokafka.errors import KafkaError
 
+from agents import tracing
 from agents.callers import Callers
 from agents.dead import DeadLetters
 from agents.outcomes import Outcomes
@@ -25,6 +26,7 @@ from execution.timers import DueTimer
 from jobs import state
 from jobs.codec import encode_row
 from jobs.durations import NS_PER_S
+from jobs.histogram import Histogram
 from jobs.model import Job, JobId, Status
 from jobs.registry import Handler, Kind
 from jobs.retry import RetryPolicy
@@ -33,8 +35,13 @@ from settings import Settings
 from tables.jobs import Change, JobTable, now_ms
 from tables.partition import Partition, PartitionLost
 
+if TYPE_CHECKING:
+    from execution.tracing import Tracing
+
 logger = logging.getLogger(__name__)
 
+# Bounds of the histogram of attempts, in seconds.
+ATTEMPT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 RETRY_MS = 1_000  # before what Kafka refused is tried again
 _STOP_S = 5.0  # for handlers to end after they were interrupted in a drain
 
@@ -81,7 +88,7 @@ class Runner:
         self.callers = callers
         self._registry = callers.registry
         self._outcomes = Outcomes(limits.retry, limits.max_result_bytes)
-        self._dead = dead
+        self.dead = dead
         self._limits = limits
         self.worker = worker
         self._send_rerun = send_rerun
@@ -93,6 +100,8 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reserved = 0
         self._room = asyncio.Event()
+        self.tracing: Tracing | None = None
+        self.took: dict[str, Histogram] = {}  # attempts' durations, by handler
         self._draining = False
 
     @property
@@ -100,6 +109,11 @@ class Runner:
         """Jobs that are ready, running, or about to be: what ``max_open`` limits. Those that
         wait for their time don't count; a thousand jobs for tomorrow block nobody today."""
         return len(self._pool) + len(self._tasks) + self._reserved
+
+    @property
+    def max_open(self) -> int:
+        """The most that may be ``open``."""
+        return self._limits.max_open
 
     @property
     def executing(self) -> int:
@@ -296,7 +310,23 @@ class Runner:
         timeout_s = self._timeout_s(row)
         call = partial(self.callers.call, handler, job_id, row, timeout_s, attempt.start_clock)
         at_once = handler.kind is not Kind.PROCESS  # its clock is for its own work
-        return await attempt.run(call, timeout_s, at_once=at_once)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            if self.tracing is None and row.traceparent is None:  # as nearly always
+                return await attempt.run(call, timeout_s, at_once=at_once)
+            with tracing.attempt(self.tracing, job_id, row) as ended:
+                outcome = await attempt.run(call, timeout_s, at_once=at_once)
+                ended(outcome)
+                return outcome
+        finally:
+            self._took(handler.name).observe(loop.time() - began)
+
+    def _took(self, handler: str) -> Histogram:
+        found = self.took.get(handler)
+        if found is None:
+            found = self.took[handler] = Histogram(ATTEMPT_S)
+        return found
 
     def _timeout_s(self, job: Job) -> float:
         own_ns = job.timeout_ns
@@ -342,7 +372,7 @@ class Runner:
             part.check()
             try:
                 data = None if before.data is msgspec.UNSET else bytes(before.data)
-                await self._dead.put_job(job_id, after.error or "", data)
+                await self.dead.put_job(job_id, after.error or "", data)
                 break
             except (NotWritten, KafkaError) as exc:
                 logger.warning("job %s: its dead letter waits for Kafka: %s", job_id, exc)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from agents.tracing import submission
 from jobs.codec import decode_request
 from jobs.model import JobId
+from jobs.trace import TRACEPARENT
 from log.writer import Entry, LogWriter
+
+if TYPE_CHECKING:
+    from execution.tracing import Tracing
 
 
 class Submitter:
@@ -22,17 +27,25 @@ class Submitter:
         self._topic = topic
         self._partitions = partitions
         # A random start: many workers, each asked once, shouldn't all take partition 0.
+        self.tracing: Tracing | None = None
         self._turns = itertools.count(random.randrange(1_000_000))
 
-    async def send(self, value: bytes, timeout_s: float | None = None) -> JobId:
+    async def send(
+        self, value: bytes, timeout_s: float | None = None, *, traceparent: str | None = None
+    ) -> JobId:
         """Write a request as it stands; the id of its job, once Kafka has it.
+
+        Args:
+            traceparent: of who asks; else it belongs to the attempt that runs here, if any.
 
         Raises:
             NotWritten: Kafka doesn't acknowledge; the job may have been accepted all the same.
         """
         partition = next(self._turns) % self._partitions()
-        entry = Entry(partition, None, value)
-        (meta,) = await self._writer.write(self._topic, [entry], timeout_s)
+        with submission(self.tracing, traceparent) as carried:
+            headers = () if carried is None else ((TRACEPARENT, carried.encode()),)
+            entry = Entry(partition, None, value, headers)
+            (meta,) = await self._writer.write(self._topic, [entry], timeout_s)
         return JobId(partition, meta.offset)
 
     async def submit(self, request: dict[str, Any]) -> JobId:

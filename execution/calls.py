@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,10 +21,11 @@ async def in_thread(function: Callable[[], Any], stop: Callable[[], None]) -> An
     ending; an executor's would be joined at exit.
     """
     future: Future[Any] = Future()
+    context = contextvars.copy_context()  # a trace goes on in the thread
 
     def run() -> None:
         try:
-            future.set_result(function())
+            future.set_result(context.run(function))
         except StopIteration as exc:  # a coroutine can't raise it
             future.set_exception(RuntimeError(f"the handler raised {told(exc)}"))
         except BaseException as exc:

@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from multiprocessing.connection import Connection
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -27,6 +28,9 @@ from jobs.errors import InvalidRequest, text_of, told
 from jobs.registry import HANDLERS, Handler
 from jobs.resources import HOOKS
 from jobs.steering import Discard, Retry
+
+if TYPE_CHECKING:
+    from execution.tracing import Tracing
 
 PARENT_LOOK_S = 1.0
 
@@ -133,7 +137,8 @@ def _run(call: Call, line: Line, opened: OpenedHere) -> Answer:
         max_attempts=call.max_attempts,
         submitted_at_ms=call.submitted_at_ms,
         deadline=_deadline(call.timeout_s),
-        logger=BoundLogger.of(call.job_id, call.attempt),
+        logger=BoundLogger.of(call.job_id, call.attempt, call.handler),
+        traceparent=call.traceparent,
         resources=opened,
         report=line.progress,
         send=_no_loop,
@@ -143,7 +148,17 @@ def _run(call: Call, line: Line, opened: OpenedHere) -> Answer:
         data = handler.decode(msgspec.Raw(call.data))
     except InvalidRequest as exc:  # admitted by other code than this
         return Answer(error=str(exc), steering="discard")
-    return _call(handler, context, data)
+    if call.traced is None:
+        return _call(handler, context, data)
+    with _tracing(*call.traced).beneath(call.traceparent):
+        return _call(handler, context, data)
+
+
+@cache
+def _tracing(service: str, worker: str) -> Tracing:
+    from execution.tracing import Tracing
+
+    return Tracing(service, worker)
 
 
 def _deadline(timeout_s: float | None) -> datetime | None:

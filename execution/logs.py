@@ -9,22 +9,32 @@ from typing import Any
 from execution.messages import Log
 
 HANDLER_LOGGER = "jobs.handler"
+FIELDS = ("job", "attempt", "handler", "prefix")
+"""What a record says of its attempt, for structured logs; ``prefix`` is the same for people."""
 
 
 class BoundLogger(logging.LoggerAdapter[logging.Logger]):
     """Puts the job in front of each message."""
 
     @classmethod
-    def of(cls, job_id: object, attempt: int) -> BoundLogger:
+    def of(cls, job_id: object, attempt: int, handler: str) -> BoundLogger:
         """The logger of an attempt."""
-        return cls(logging.getLogger(HANDLER_LOGGER), {"job": f"{job_id} attempt {attempt}"})
+        # It becomes part of the format of what is logged, where a % has its own meaning.
+        prefix = f"job {job_id} attempt {attempt} ({handler.replace('%', '?')}): "
+        fields = {"job": str(job_id), "attempt": attempt, "handler": handler, "prefix": prefix}
+        return cls(logging.getLogger(HANDLER_LOGGER), fields)
 
     def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
-        return f"job {self.extra['job'] if self.extra else ''}: {msg}", kwargs
+        """Put it in front, and into fields of the record beside those of the call itself."""
+        fields = self.extra or {}
+        return f"{fields.get('prefix', '')}{msg}", {
+            **kwargs,
+            "extra": {**(kwargs.get("extra") or {}), **fields},
+        }
 
 
 class Forward(logging.Handler):
-    """In a process: gives records to ``send``; tracebacks are text of theirs by then."""
+    """In a process: gives records to ``send``; tracebacks are text by then."""
 
     def __init__(self, send: Callable[[Log], None]) -> None:
         super().__init__()
@@ -34,7 +44,12 @@ class Forward(logging.Handler):
         """Send a record; one that can't be formatted is told on stderr, as Python does it."""
         try:
             where = (record.created, record.pathname, record.lineno, record.funcName)
-            self._send(Log(record.levelno, self.format(record), *where))
+            error = record.exc_text or ""
+            if record.exc_info and not error:
+                error = (self.formatter or logging.Formatter()).formatException(record.exc_info)
+            found = record.__dict__
+            fields = tuple((name, found[name]) for name in FIELDS if name in found)
+            self._send(Log(record.levelno, record.getMessage(), *where, error, fields))
         except Exception:
             self.handleError(record)
 
@@ -57,6 +72,8 @@ def replay(log: Log, pid: int | None) -> None:
                 "pathname": log.pathname,
                 "lineno": log.line,
                 "funcName": log.function,
+                "exc_text": log.exception or None,
+                **dict(log.fields),
             }
         )
     )

@@ -21,7 +21,8 @@ class Ready(NamedTuple):
 
 class Call(NamedTuple):
     """What a process needs to run an attempt. ``level``: log records below it aren't wanted;
-    ``hooks``: the modules that register ``@startup`` functions."""
+    ``hooks``: the modules that register ``@startup`` functions; ``traced``: service and worker,
+    if its handlers' spans are to be sent."""
 
     module: str
     handler: str
@@ -33,6 +34,8 @@ class Call(NamedTuple):
     timeout_s: float | None = None
     level: int = 0
     hooks: tuple[str, ...] = ()
+    traceparent: str | None = None
+    traced: tuple[str, str] | None = None
 
 
 class Begun(NamedTuple):
@@ -58,7 +61,7 @@ class Progress(NamedTuple):
 
 
 class Log(NamedTuple):
-    """A record of the handler's logger, its text complete."""
+    """A record of the handler's logger, its text complete. ``fields``: of its attempt."""
 
     level: int
     text: str
@@ -66,6 +69,8 @@ class Log(NamedTuple):
     pathname: str
     line: int
     function: str
+    exception: str = ""
+    fields: tuple[tuple[str, str | int], ...] = ()
 
 
 class Submit(NamedTuple):

@@ -33,6 +33,7 @@ class Context:
 
     ``attempt`` counts from 1 to ``max_attempts``. ``submitted_at_ms`` is the time of the job's
     record (epoch ms), ``deadline`` when the attempt will be stopped.
+    ``traceparent`` is the trace that it belongs to, if any, for what it calls.
     ``rehearsal``: it runs on a copy of the log, and must leave the world alone.
     """
 
@@ -42,6 +43,7 @@ class Context:
     submitted_at_ms: int = 0
     deadline: datetime | None = None
     rehearsal: bool = False
+    traceparent: str | None = None
     logger: logging.Logger | logging.LoggerAdapter[Any] = field(
         default_factory=lambda: logging.getLogger("jobs.handler")
     )

@@ -107,6 +107,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     parent: str | None = None  # the id of the job that submitted this one
     schedule: str | None = None  # whose run this is
     scheduled_at: int | None = None  # which of its times
+    traceparent: str | None = None  # of who submitted it; none in final rows
 
     @property
     def next_attempt(self) -> int:

@@ -93,6 +93,10 @@ class Registry:
         """The handler of this name, or ``None``."""
         return self._handlers.get(name)
 
+    def has(self, name: str) -> bool:
+        """Whether there is one of this name."""
+        return name in self._handlers
+
     def __iter__(self) -> Iterator[Handler]:
         return iter(self._handlers.values())
 

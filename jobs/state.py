@@ -101,6 +101,7 @@ def admit(
     ttl: int | None = None,
     timeout_ns: int | None = None,
     run: ScheduledRun | None = None,
+    traceparent: str | None = None,
 ) -> Job:
     """The first row of a request. ``ttl`` and ``timeout_ns`` are its handler's, used where
     the request has none of its own; ``run`` is set for a scheduled job; times are epoch ms."""
@@ -116,6 +117,7 @@ def admit(
         timeout_ns=request.timeout_ns if request.timeout_ns is not None else timeout_ns,
         data=request.data,
         next_attempt_at=_start_time(request, submitted_at),
+        traceparent=traceparent,
     )
 
 
@@ -239,13 +241,14 @@ def _change(job: Job, event: Event, **fields: Any) -> Job:
 
 
 def _final(job: Job, event: Event, now: int, **fields: Any) -> Job:
-    # Data is dropped: the record has it, and final rows are the many.
+    # Data and trace are dropped: the record has them, and final rows are the many.
     return _change(
         job,
         event,
         finished_at=now,
         next_attempt_at=None,
         data=msgspec.UNSET,
+        traceparent=None,
         **{"crashes": 0, **fields},
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from tables.marks import Mark, Swept
 from tables.partition import Partition, PartitionLost
 from tables.places import prev_header, with_place
 from tables.tempo import Tempo
+from tables.transitions import Transitions
 from worker.app import JobsApp
 
 logger = logging.getLogger(__name__)
@@ -93,8 +94,14 @@ class JobTable(Table[str, Job]):
         self.served: dict[int, Partition] = {}
         super().__init__(*args, **kwargs)
 
-    def open(self, writer: LogWriter, write_timeout_s: float) -> None:
-        """Give the table what it writes with."""
+    def open(
+        self,
+        writer: LogWriter,
+        write_timeout_s: float,
+        known: Callable[[str], bool] = lambda name: True,
+    ) -> None:
+        """Give the table what it writes with. ``known``: whether a handler is registered."""
+        self.transitions = Transitions(known)
         self.tempo = Tempo(now_ms)
         self._writer = writer
         self._write_timeout_s = write_timeout_s
@@ -214,7 +221,10 @@ class JobTable(Table[str, Job]):
             ack = await self._writer.send(topic, entry)
             # A callback, not the awaiting task, shows the row: that task may be cancelled
             # between the acknowledgement and its next step.
-            ack.add_done_callback(partial(self._row_acknowledged, part, offset, before, job, value))
+            sent_at = asyncio.get_running_loop().time()
+            ack.add_done_callback(
+                partial(self._row_acknowledged, part, offset, before, job, value, sent_at)
+            )
             acks.append(ack)
         await _settled(part, acks)
 
@@ -225,12 +235,15 @@ class JobTable(Table[str, Job]):
         before: Job | None,
         job: Job | None,
         value: bytes | None,
+        sent_at: float,
         ack: asyncio.Future[Any],
     ) -> None:
         if _acknowledged(part, f"a row of job {part.number}-{offset}", ack):
             part.placed(offset, job, ack.result().offset)
             part.durable(offset, job)
+            self.transitions.acknowledged.observe(ack.get_loop().time() - sent_at)
             if job is not None:
+                self.transitions.note(part.number, offset, before, job)
                 self.tempo.note(before, job)
             if part.unsaved is not None:
                 kept = None if value is None else with_place(value, part.places.get(offset))

@@ -11,6 +11,7 @@ from jobs.codec import decode_request
 from jobs.errors import InvalidRequest
 from jobs.model import Job, JobId, Status
 from jobs.registry import DEFAULT_HANDLER, HANDLERS
+from jobs.trace import TRACEPARENT, traceparent
 from log.writer import NotWritten
 from web import render
 from web.listing import Query
@@ -39,7 +40,7 @@ class SubmitJob(JobsView):
         wait_s = wait_seconds(request)
         body = await self.body(request)
         _check(body)
-        job_id = await self._write(body or b"{}")
+        job_id = await self._write(body or b"{}", traceparent(request.headers.get(TRACEPARENT)))
         if wait_s:
             final = await self.site.waiting.submitted(request, job_id, wait_s)
             if final is not None:
@@ -48,11 +49,11 @@ class SubmitJob(JobsView):
             render.short(job_id, Status.WAITING.value), status=202, headers=_location(job_id)
         )
 
-    async def _write(self, value: bytes) -> JobId:
+    async def _write(self, value: bytes, parent: str | None) -> JobId:
         parts = self.site.parts
         try:
             # Any worker may write to any partition, so nothing is forwarded.
-            return await parts.submitter.send(value, WRITE_S)
+            return await parts.submitter.send(value, WRITE_S, traceparent=parent)
         except NotWritten as exc:
             if isinstance(exc.__cause__, MessageSizeTooLargeError):
                 raise TooLarge(

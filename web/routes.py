@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from settings import Settings
-from web import about, api, described, events, files
+from web import about, api, described, events, files, metrics
 from web.parts import Parts
 from web.problems import as_problems
 from web.server import serve_problems
 from web.site import SITE, JobsView, Site, server_of
+from web.timing import TIMES, HttpTimes, timed
 from worker.app import JobsApp
 
 ROUTES: tuple[tuple[str, type[JobsView]], ...] = (
@@ -22,6 +23,7 @@ ROUTES: tuple[tuple[str, type[JobsView]], ...] = (
     ("/job/{id}/cancel", api.CancelJob),
     ("/job/{id}/history", api.JobHistory),
     ("/stats", about.Stats),
+    ("/metrics", metrics.Metrics),
     ("/openapi.json", described.OpenApi),
     ("/docs", described.Docs),
     ("/assets/{name}", files.Asset),
@@ -32,7 +34,7 @@ ROUTES: tuple[tuple[str, type[JobsView]], ...] = (
 
 def application_options(settings: Settings) -> dict[str, Any]:
     """Keyword arguments of the aiohttp application."""
-    return {"middlewares": [as_problems], "client_max_size": settings.max_body_bytes}
+    return {"middlewares": [timed, as_problems], "client_max_size": settings.max_body_bytes}
 
 
 def attach(app: JobsApp, parts: Parts) -> None:
@@ -40,6 +42,8 @@ def attach(app: JobsApp, parts: Parts) -> None:
     site = Site.of(app, parts)
     server = server_of(app.web)
     server[SITE] = site
+    server[TIMES] = HttpTimes()
+    server[metrics.SCRAPER] = metrics.Scraper(site, server[TIMES])
     server.on_cleanup.append(site.peers.close)
     parts.lifecycle.on_drain.append(site.stop)
     server.on_shutdown.append(site.on_shutdown)  # after a crash there is no drain

@@ -74,13 +74,13 @@ class Stats:
         self._parts = parts
         self._owners = owners
         self._peers = peers
-        self._counts = Counts(owners)
+        self.counts = Counts(owners)
         self._started_at = now_ms()
 
     async def share(self) -> Share:
         """This worker's part."""
         parts, runner = self._parts, self._parts.runner
-        jobs, places = await asyncio.gather(self._counts.by_partition(), self._places())
+        jobs, places = await asyncio.gather(self.counts.by_partition(), self._places())
         worker = WorkerStats(
             worker=runner.worker,
             url=self._owners.me,

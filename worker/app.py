@@ -15,6 +15,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.transports import TransportT
 
+from worker.logs import Once
 from worker.recovery import JobsTableManager
 from worker.transport import JobsConsumer, JobsTransport
 from worker.worker import JobsWorker
@@ -30,12 +31,19 @@ class JobsApp(faust.App):
     fetch_max_wait_ms: int | None = None
     """How long the broker may hold a fetch; ``None`` leaves Faust's 1500."""
 
+    log_json: bool = False
+    """Whether log lines are JSON."""
+
+    worker_name: str = ""
+    """Of this worker, for log lines."""
+
     vanish: bool = False
     """Whether to stop without leaving the group; its session timeout then tells the others."""
 
     def __init__(self, id: str, **options: Any) -> None:
         self.before_start: Hook | None = None
         self.before_stop: Hook | None = None
+        self.once = Once()
         self.hurry: Callable[[], None] | None = None
         super().__init__(
             id,
@@ -72,6 +80,11 @@ class JobsApp(faust.App):
         if self.rebalancing:
             limit_s += self.conf.broker_rebalance_timeout
         return bool(heartbeat_at and time.monotonic() - heartbeat_at > limit_s)
+
+    def answered_at(self) -> float:
+        """``time.monotonic()`` of the last heartbeat that the broker took; 0.0 if none was."""
+        consumer = cast(JobsConsumer | None, self._consumer)
+        return 0.0 if consumer is None else consumer.heartbeat_at
 
     def partitions(self) -> int:
         """How many partitions each topic has; known once the worker has looked at them."""

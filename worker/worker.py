@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import signal as signals
 import socket
-import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import faust.worker
 from faust.types import AppT
 from mode import ServiceT
+
+from worker.logs import JsonFormatter, say, use_json
 
 if TYPE_CHECKING:  # the app names this class
     from worker.app import JobsApp
@@ -39,19 +40,26 @@ class JobsWorker(faust.worker.Worker):
         # Until mode's own handlers are there, these end the start, and that is no failure.
         signals.signal(signals.SIGTERM, _stopped)
         signals.signal(signals.SIGINT, _stopped)
+        if self.app.log_json:
+            use_json(self.app.worker_name)
         try:
             if self.app.conf.web_enabled:
                 _check_port(self.app.conf.web_bind, self.app.conf.web_port)
             if self.app.before_start is not None:
                 self.loop.run_until_complete(self.app.before_start())
         except StartError as exc:
-            print(f"error: {exc}", file=sys.stderr)
+            say(str(exc), level=logging.ERROR)
             raise SystemExit(1) from None
         super().execute_from_commandline()
 
     def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
         """Keep the libraries' running commentary for ``-l debug``: at info they print pages."""
         super().on_setup_root_logger(logger, level)
+        for handler in logger.handlers:
+            if self.app.log_json:
+                handler.setFormatter(JsonFormatter(self.app.worker_name))
+            if level >= logging.INFO:  # who asks for debug wants to see all
+                handler.addFilter(self.app.once)
         if level >= logging.INFO:
             for name in ("aiokafka", "faust", "mode", "worker"):  # services log as their module
                 logging.getLogger(name).setLevel(max(level, logging.WARNING))

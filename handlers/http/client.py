@@ -60,6 +60,8 @@ class HttpClient:
         headers["Idempotency-Key"] = ctx.key
         headers.update({"X-Job-Id": str(ctx.job_id), "X-Job-Attempt": str(ctx.attempt)})
         headers["Accept-Encoding"] = "identity"
+        if ctx.traceparent is not None:
+            headers.setdefault("traceparent", ctx.traceparent)
         own_origin = url.origin()
         for _ in range(MAX_REDIRECTS + 1):
             if self._settings.secrets and url.origin() == own_origin:

@@ -112,7 +112,7 @@ def test_what_a_process_tells_and_submits(cluster: Cluster) -> None:
     id = worker.submit(handler="p-half", timeout="600s")
     told = {"fraction": 0.5, "note": "half"}
     until(lambda: worker.status(id)["progress"] == told, 20, "progress is told")
-    assert f"job {id} attempt 1: at work" in worker.text()
+    assert f"job {id} attempt 1 (p-half): at work" in worker.text()
     assert worker.post(f"/job/{id}/cancel").status == 200
     assert worker.status(id)["progress"] is None
     for handler in ("p-parent", "t-parent"):
@@ -174,7 +174,7 @@ def test_progress_log_resources_and_follow_ups(worker: WorkerProcess) -> None:
     id = worker.submit(handler="steps", timeout="600s")
     until(lambda: worker.status(id)["progress"] is not None, 20, "progress is told")
     assert worker.status(id)["progress"] == {"fraction": 0.25, "note": "a quarter"}
-    assert f"job {id} attempt 1: at work" in worker.text()
+    assert f"job {id} attempt 1 (steps): at work" in worker.text()
     assert worker.post(f"/job/{id}/cancel").status == 200
     assert worker.status(id)["progress"] is None
     assert run(worker, "sell")["result"] == 1

@@ -237,6 +237,20 @@ async def test_the_signature_is_as_documented(server: Server) -> None:
     assert not verify([SECRET], {**headers, "X-Job-Signature": "nonsense"}, body)
 
 
+@pytest.mark.asyncio
+async def test_the_trace_goes_on_unless_the_job_has_its_own(server: Server) -> None:
+    ours, own = (f"00-{'a' * 32}-{digit * 16}-01" for digit in "bc")
+    context = Context(job_id=JobId(3, 42), attempt=1, max_attempts=3, traceparent=ours)
+    client = HttpClient(LOOPBACK)
+    try:
+        for headers in ({}, {"Traceparent": own}):
+            await client.call(context, decoded(url=server.url, headers=headers))
+    finally:
+        await client.close()
+    sent = [request.headers.getall("traceparent") for request, _ in server.requests]
+    assert sent == [[ours], [own]]
+
+
 def test_a_signature_that_stays_as_it_is() -> None:
     assert signature("0123456789abcdef", 1_700_000_000, "3-42", 1, b'{"a":1}') == (
         "t=1700000000,v1=fb516bff6c240ddd946e857c17b0a8c1247a433eb3c1fecd4d00b7c09cb1af6a"

@@ -95,10 +95,11 @@ def test_log_records_arrive_with_the_job_in_front(caplog: pytest.LogCaptureFixtu
     assert attempt("p-log").status == "done"
     records = [r for r in caplog.records if r.name == "jobs.handler"]
     assert [(r.levelname, r.message.partition("\n")[0]) for r in records] == [
-        ("INFO", "job 0-0 attempt 1: some news"),
-        ("ERROR", "job 0-0 attempt 1: a mistake"),
+        ("INFO", "job 0-0 attempt 1 (p-log): some news"),
+        ("ERROR", "job 0-0 attempt 1 (p-log): a mistake"),
     ]
-    assert "LookupError: not there" in records[1].message
+    assert "LookupError: not there" in (records[1].exc_text or "")
+    assert records[1].__dict__["handler"] == "p-log"
     assert (records[0].funcName, records[0].process != os.getpid()) == ("log", True)
 
 

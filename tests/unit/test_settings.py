@@ -51,6 +51,8 @@ def test_the_defaults() -> None:
         "write_timeout_s": 30.0,
         "store": "memory",
         "store_dir": "jobs-state",
+        "log": "text",
+        "otel": "off",
         "audit_s": 2.0,
     }
 
@@ -148,6 +150,8 @@ WRONG = [
     ("JOBS_MAX_RESULT", "100000001", WHOLE),
     ("JOBS_SESSION_TIMEOUT", "999ms", f"{DURATION} 1s to 1800s"),
     ("JOBS_WRITE_TIMEOUT", "0", f"{DURATION} 1s to 600s"),
+    ("JOBS_LOG", "xml", "must be text or json"),
+    ("JOBS_OTEL", "yes", "must be off or on"),
     ("JOBS_STORE", "disk", "must be memory or rocksdb"),
     ("JOBS_STORE_DIR", "a\0b", "must be the path of a folder"),
     ("JOBS_AUDIT", "99ms", f"{DURATION} 0.1s"),

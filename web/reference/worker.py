@@ -54,6 +54,16 @@ CALLS = {
         curl="curl {url}/stats",
         answers={200: Answer(text="The counts", shape=StatsAnswer, example=_STATS)},
     ),
+    ("GET", "/metrics"): Call(
+        name="getMetrics",
+        tag="workers",
+        summary="This worker's numbers for Prometheus",
+        text="In Prometheus's text format, or as OpenMetrics by `Accept`. `docs/operations` has a "
+        "dashboard and alerts for them.",
+        curl="curl {url}/metrics",
+        answers={200: Answer(text="The metrics", media="text/plain")},
+        any_query=True,
+    ),
     ("GET", "/healthz"): Call(
         name="isAlive",
         tag="workers",
