@@ -10,6 +10,7 @@ import msgspec
 from agents.readable import asked_handler, readable
 from agents.runner import Runner
 from jobs import state
+from jobs.labels import Labels
 from jobs.model import JobId
 from log.reader import LogReader, Record
 from log.writer import Entry, LogWriter
@@ -93,6 +94,7 @@ class Cancels:
                 now=now_ms(),
                 who=asked.who,
                 why=asked.why,
+                labels=Labels.of(record.headers, record.value),
             )
             await self._table.write(part, [Change(job_id.offset, None, row)])
             if part.head(job_id.offset) is not row:  # intake was quicker

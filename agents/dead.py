@@ -6,7 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jobs.model import JobId
+import msgspec
+
+from jobs.model import Job, JobId
 from log.reader import LogReader, Record
 from log.writer import Entry, LogWriter
 from tables.fold import row_key
@@ -15,11 +17,13 @@ logger = logging.getLogger(__name__)
 
 
 class Letter(NamedTuple):
-    """A record to put aside. Its value goes along as it was."""
+    """A record to put aside. Its value goes along as it was. ``attempts``: those that were
+    begun and have failed."""
 
     partition: int
     record: Record
     reason: str
+    attempts: int = 0
 
 
 class DeadLetters:
@@ -47,11 +51,12 @@ class DeadLetters:
         await self._writer.write(self._dead, [self._entry(letter) for letter in letters])
         self.letters += len(letters)
 
-    async def put_job(self, job_id: JobId, reason: str, data: bytes | None) -> None:
+    async def put_job(self, job_id: JobId, job: Job, data: bytes | None) -> None:
         """Write the letter of an admitted job, with its record as it stands in the log.
 
         Args:
-            data: the row's, for a record that has left the log.
+            job: the row that says why.
+            data: the former row's, for a record that has left the log.
 
         Raises:
             NotWritten: Kafka doesn't acknowledge.
@@ -59,9 +64,10 @@ class DeadLetters:
         """
         record = await self._reader.record(self._jobs, *job_id)
         if record is None:
-            value = b'{"data":%s}' % data if data is not None else None
+            made = {"handler": job.handler, "data": msgspec.Raw(data or b"null")}
+            value = msgspec.json.encode(made) if data is not None else None
             record = Record(job_id.offset, 0, None, value, ())
-        await self.put([Letter(job_id.partition, record, reason)])
+        await self.put([Letter(job_id.partition, record, job.error or "", job.attempt)])
 
     def _entry(self, letter: Letter) -> Entry:
         record = letter.record
@@ -70,6 +76,7 @@ class DeadLetters:
             ("source-topic", self._jobs.encode()),
             ("source-partition", b"%d" % letter.partition),
             ("source-offset", b"%d" % record.offset),
+            ("attempts", b"%d" % letter.attempts),
         ]
         if record.key is not None:
             headers.append(("source-key", record.key))

@@ -14,7 +14,8 @@ from agents.runner import Runner
 from jobs import state
 from jobs.codec import decode_record
 from jobs.errors import InvalidRequest
-from jobs.model import Job, Malformed, ScheduledRun, Status
+from jobs.labels import Labels
+from jobs.model import Job, JobId, Malformed, ScheduledRun, Status
 from jobs.registry import DEFAULT_HANDLER, Registry
 from jobs.trace import traceparent_of
 from log.reader import Record
@@ -68,11 +69,12 @@ class Intake:
         rows: list[Change] = []
         letters: list[Letter] = []
         fired: dict[str, Fired] = {}
+        keys: dict[str, int] = {}
         for record in records:
             if self._settled(part, record):  # canceled while we waited for room
                 known.add(record.offset)
                 continue
-            change = self._change(part, record, fired)
+            change = self._change(part, record, fired, keys)
             if change.job is not None and change.job.status is Status.FAILED:
                 letters.append(Letter(part.number, record, change.job.error or ""))
             rows.append(change)
@@ -90,10 +92,22 @@ class Intake:
             self._runner.take_up(part, change.offset)
         return known
 
-    def _change(self, part: Partition, record: Record, fired: dict[str, Fired]) -> Change:
-        """The row of a record. ``fired``: what the records before it will leave as marks."""
+    def _change(
+        self, part: Partition, record: Record, fired: dict[str, Fired], keys: dict[str, int]
+    ) -> Change:
+        """The row of a record. ``fired`` and ``keys``: what the records before it will leave as
+        marks, and as jobs with idempotency keys."""
         before = part.head(record.offset)  # canceled unread, or of a topic that was made again
         known = self._known(part, record)
+        labels = Labels.of(record.headers, record.value)
+        key = labels.scoped
+        if key is not None and not known:
+            first = keys.setdefault(key, _holder(part, key, record.offset))
+            if first != record.offset:
+                # kill -9 after this row and before the first one's: that is read again, and has
+                # the key, since rows are decided in the order of the log.
+                row = _repeated_key(part, record, first, labels)
+                return Change(record.offset, before, row)
         mark: Fired | None = None
         run = ScheduledRun.of(record.headers)
         if run is not None:
@@ -126,6 +140,7 @@ class Intake:
         return part.was_swept(record.offset, record.timestamp)
 
     def _first_row(self, record: Record) -> Job:
+        labels = Labels.of(record.headers, record.value)
         request = decode_record(record.key, record.value)
         if not isinstance(request, Malformed):
             name = request.handler or DEFAULT_HANDLER
@@ -154,8 +169,27 @@ class Intake:
                         timeout_ns=handler.timeout_ns,
                         run=ScheduledRun.of(record.headers),
                         traceparent=traceparent_of(record.headers) if record.headers else None,
+                        labels=labels,
                     )
-        return state.reject(request, submitted_at=record.timestamp, now=now_ms())
+        return state.reject(request, submitted_at=record.timestamp, now=now_ms(), labels=labels)
+
+
+def _holder(part: Partition, key: str, offset: int) -> int:
+    """The first job in the log with the key of the record at ``offset``, as far as rows tell."""
+    held = part.holder(key)
+    return offset if held is None else min(offset, held[0])
+
+
+def _repeated_key(part: Partition, record: Record, first: int, labels: Labels) -> Job:
+    """The row of a record whose key an earlier one has: a worker that was no longer the owner
+    wrote one of them, or another program did."""
+    return state.repeated(
+        handler=asked_handler(record),
+        submitted_at=record.timestamp,
+        now=now_ms(),
+        first=JobId(part.number, first),
+        replay_of=labels.replay_of,
+    )
 
 
 def _repeated(record: Record, last: Fired) -> Job:

@@ -223,7 +223,7 @@ class Resume:
             if job is not None and job.status is Status.FAILED:  # poison
                 job_id = JobId(part.number, change.offset)
                 logger.error("job %s: %s", job_id, job.error)
-                await self._dead.put_job(job_id, job.error or "", None)
+                await self._dead.put_job(job_id, job, None)
 
     async def _places(self, parts: Sequence[Partition]) -> dict[int, dict[str, int]]:
         """The next place to handle, by partition and topic: the committed one, or the first

@@ -372,7 +372,7 @@ class Runner:
             part.check()
             try:
                 data = None if before.data is msgspec.UNSET else bytes(before.data)
-                await self.dead.put_job(job_id, after.error or "", data)
+                await self.dead.put_job(job_id, after, data)
                 break
             except (NotWritten, KafkaError) as exc:
                 logger.warning("job %s: its dead letter waits for Kafka: %s", job_id, exc)

@@ -13,7 +13,7 @@ from agents.tracing import submission
 from jobs.codec import decode_request
 from jobs.model import JobId
 from jobs.trace import TRACEPARENT
-from log.writer import Entry, LogWriter
+from log.writer import Entry, Headers, LogWriter
 
 if TYPE_CHECKING:
     from execution.tracing import Tracing
@@ -31,19 +31,28 @@ class Submitter:
         self._turns = itertools.count(random.randrange(1_000_000))
 
     async def send(
-        self, value: bytes, timeout_s: float | None = None, *, traceparent: str | None = None
+        self,
+        value: bytes,
+        timeout_s: float | None = None,
+        *,
+        partition: int | None = None,
+        headers: Headers = (),
+        traceparent: str | None = None,
     ) -> JobId:
         """Write a request as it stands; the id of its job, once Kafka has it.
 
         Args:
+            partition: where; each in turn unless given.
             traceparent: of who asks; else it belongs to the attempt that runs here, if any.
 
         Raises:
             NotWritten: Kafka doesn't acknowledge; the job may have been accepted all the same.
         """
-        partition = next(self._turns) % self._partitions()
+        if partition is None:
+            partition = next(self._turns) % self._partitions()
         with submission(self.tracing, traceparent) as carried:
-            headers = () if carried is None else ((TRACEPARENT, carried.encode()),)
+            if carried is not None:
+                headers = (*headers, (TRACEPARENT, carried.encode()))
             entry = Entry(partition, None, value, headers)
             (meta,) = await self._writer.write(self._topic, [entry], timeout_s)
         return JobId(partition, meta.offset)

@@ -108,11 +108,25 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     schedule: str | None = None  # whose run this is
     scheduled_at: int | None = None  # which of its times
     traceparent: str | None = None  # of who submitted it; none in final rows
+    key: str | None = None  # its Idempotency-Key
+    digest: str | None = None  # what the key stands for, see ``jobs.labels``
+    replay_of: str | None = None  # the id of the job that this one repeats
+
+    @property
+    def scoped_key(self) -> str | None:
+        """The key as it is looked up; ``None``: there is none."""
+        return scoped(self.key, self.replay_of)
 
     @property
     def next_attempt(self) -> int:
         """The number that the next attempt will have."""
         return self.attempt + 1
+
+
+def scoped(key: str | None, replay_of: str | None) -> str | None:
+    """A key as it is looked up: replays of each job have keys of their own. No key and no id
+    has a line feed."""
+    return key if key is None or replay_of is None else f"{key}\n{replay_of}"
 
 
 class ScheduledRun(NamedTuple):

@@ -33,7 +33,8 @@ import msgspec
 
 from jobs.durations import NS_PER_MS
 from jobs.errors import IllegalTransition
-from jobs.model import Job, JobRequest, Malformed, ScheduledRun, Status
+from jobs.labels import NO_LABELS, Labels
+from jobs.model import Job, JobId, JobRequest, Malformed, ScheduledRun, Status
 
 DEFAULT_TTL = 2  # reruns, where neither the record nor its handler says; the wire's rule
 POISON_CRASHES = 3
@@ -102,6 +103,7 @@ def admit(
     timeout_ns: int | None = None,
     run: ScheduledRun | None = None,
     traceparent: str | None = None,
+    labels: Labels = NO_LABELS,
 ) -> Job:
     """The first row of a request. ``ttl`` and ``timeout_ns`` are its handler's, used where
     the request has none of its own; ``run`` is set for a scheduled job; times are epoch ms."""
@@ -118,10 +120,11 @@ def admit(
         data=request.data,
         next_attempt_at=_start_time(request, submitted_at),
         traceparent=traceparent,
+        **labels._asdict(),
     )
 
 
-def reject(record: Malformed, *, submitted_at: int, now: int) -> Job:
+def reject(record: Malformed, *, submitted_at: int, now: int, labels: Labels = NO_LABELS) -> Job:
     """The row of a record that can't be run: failed at once, no attempt is used."""
     return Job(
         status=after(None, Event.REJECT),
@@ -130,10 +133,19 @@ def reject(record: Malformed, *, submitted_at: int, now: int) -> Job:
         max_attempts=0,
         finished_at=now,
         error=_short(record.reason),
+        **labels._asdict(),
     )
 
 
-def canceled_unread(*, handler: str, submitted_at: int, now: int, who: str, why: str) -> Job:
+def canceled_unread(
+    *,
+    handler: str,
+    submitted_at: int,
+    now: int,
+    who: str,
+    why: str,
+    labels: Labels = NO_LABELS,
+) -> Job:
     """The row of a record that was canceled before any worker read it; intake finds it."""
     return Job(
         status=after(None, Event.CANCEL),
@@ -141,6 +153,21 @@ def canceled_unread(*, handler: str, submitted_at: int, now: int, who: str, why:
         handler=handler,
         finished_at=now,
         error=_reason(who, why),
+        **labels._asdict(),
+    )
+
+
+def repeated(
+    *, handler: str, submitted_at: int, now: int, first: JobId, replay_of: str | None
+) -> Job:
+    """The row of a record whose idempotency key is that of an earlier one; it has no key."""
+    return Job(
+        status=after(None, Event.CANCEL),
+        submitted_at=submitted_at,
+        handler=handler,
+        finished_at=now,
+        error=f"the same Idempotency-Key as job {first}",
+        replay_of=replay_of,
     )
 
 

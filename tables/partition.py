@@ -57,6 +57,8 @@ class Partition:
         self.unsaved: Unsaved | None = None  # for the cache, if there is one
         self.on_lost: Callable[[Partition, str], None] | None = None
         self.on_foreign: Callable[[Partition], None] | None = None
+        self._keys: dict[str, int] = {}  # idempotency key → the first row that has it
+        self._later: dict[str, set[int]] = {}  # others with this key, canceled before intake came
         self._heads: dict[int, Job | None] = {}
         self._landing: dict[int, asyncio.Event] = {}
         self._watched: dict[int, set[asyncio.Future[None]]] = {}
@@ -98,6 +100,40 @@ class Partition:
         else:
             self.places[offset] = place
 
+    def holder(self, key: str) -> tuple[int, Job] | None:
+        """The job that has an idempotency key, as ``Job.scoped_key`` gives it: its offset and its
+        newest row. It has the key until the removal of its row is durable."""
+        offset = self._keys.get(key)
+        if offset is None:
+            return None
+        row = self.head(offset) or self.rows.get(offset)
+        return None if row is None or row.scoped_key != key else (offset, row)
+
+    def claim(self, offset: int, job: Job) -> None:
+        """A job that has a row has its key, unless an earlier one of the log has it."""
+        key = job.scoped_key
+        if key is None:
+            return
+        held = self._keys.setdefault(key, offset)
+        if held != offset:
+            self._keys[key] = min(held, offset)
+            self._later.setdefault(key, set()).add(max(held, offset))
+
+    def _release(self, offset: int, job: Job) -> None:
+        key = job.scoped_key
+        if key is None:
+            return
+        later = self._later.get(key, set())
+        later.discard(offset)
+        if self._keys.get(key) == offset:
+            if later:
+                self._keys[key] = min(later)
+                later.discard(min(later))
+            else:
+                del self._keys[key]
+        if not later:
+            self._later.pop(key, None)
+
     def was_swept(self, offset: int, timestamp: int) -> bool:
         """Whether a job's final row has been removed; ``timestamp`` is its record's. Only
         for a job that has no row."""
@@ -105,7 +141,12 @@ class Partition:
 
     def sent(self, offset: int, job: Job | None) -> None:
         """A row is on its way."""
+        before = self.head(offset)
         self._heads[offset] = job
+        if job is not None:
+            if before is not None and before.key is not None and before.key != job.key:
+                self._release(offset, before)  # a topic that was made again
+            self.claim(offset, job)
 
     async def landed(self, offset: int) -> None:
         """Wait until the job's newest row is one that readers see.
@@ -126,7 +167,9 @@ class Partition:
             del self._heads[offset]
             self._land(offset)
         if job is None:
-            self.rows.pop(offset, None)
+            gone = self.rows.pop(offset, None)
+            if gone is not None:
+                self._release(offset, gone)
         else:
             self.rows[offset] = job
             if job.status.final:

@@ -268,6 +268,7 @@ def _partition(fold: Fold) -> Partition:
             )
             unreadable.append(offset)
             continue
+        part.claim(offset, job)
         if job.status.final:
             rows.append((offset, value))
             ended.append((job.finished_at or 0, offset))

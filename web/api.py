@@ -9,15 +9,16 @@ from faust.exceptions import NotReady
 
 from jobs.codec import decode_request
 from jobs.errors import InvalidRequest
+from jobs.labels import Labels, partition_of
 from jobs.model import Job, JobId, Status
 from jobs.registry import DEFAULT_HANDLER, HANDLERS
 from jobs.trace import TRACEPARENT, traceparent
 from log.writer import NotWritten
-from web import render
+from web import keyed, render
 from web.listing import Query
 from web.owner import FORWARDED, USER
 from web.problems import BadRequest, Conflict, TooLarge, Unavailable, Unprocessable
-from web.site import JobsView
+from web.site import JobsView, Site
 from web.waiting import wait_seconds
 from web.wire import MAX_WHY_CHARS, CancelBody
 
@@ -29,40 +30,45 @@ MAX_WHO_CHARS = 100
 class SubmitJob(JobsView):
     """``POST /job``."""
 
-    async def post(self, request: web.Request) -> web.Response:
+    async def post(self, request: web.Request) -> web.StreamResponse:
         """Put a job on the topic; answered when Kafka has it. ``?wait=``: 200 with the whole
         job if it is final by then.
 
-        kill -9 before the answer: the job may be in the log, and runs; its sender can't know.
+        With an ``Idempotency-Key``, the same key and body give the same job; the partition's owner
+        decides, also in its drain.
+
+        kill -9 before the answer: the job may be in the log, and runs. Its sender can't know,
+        unless it has a key: then it asks again.
         """
-        if self.site.parts.lifecycle.draining:
+        key = keyed.key_of(request)
+        if key is None and self.site.parts.lifecycle.draining:
             raise Unavailable("this worker is stopping; ask another one, or try again")
         wait_s = wait_seconds(request)
         body = await self.body(request)
-        _check(body)
-        job_id = await self._write(body or b"{}", traceparent(request.headers.get(TRACEPARENT)))
-        if wait_s:
-            final = await self.site.waiting.submitted(request, job_id, wait_s)
-            if final is not None:
-                return render.raw(final, headers=_location(job_id))
-        return render.answer(
-            render.short(job_id, Status.WAITING.value), status=202, headers=_location(job_id)
-        )
+        check_body(body)
+        answer = await self._accept(request, body or b"{}", key)
+        # An owner that is asked by another worker leaves the waiting to it.
+        if not wait_s or answer.status != 202 or FORWARDED in request.headers:
+            return answer
+        job_id = JobId.parse(answer.headers["Location"].split("/")[2])
+        final = await self.site.waiting.submitted(request, job_id, wait_s)
+        if final is None:
+            return answer
+        kept = ("Location", keyed.REPLAYED)
+        headers = {name: answer.headers[name] for name in kept if name in answer.headers}
+        return render.raw(final, headers=headers)
 
-    async def _write(self, value: bytes, parent: str | None) -> JobId:
-        parts = self.site.parts
-        try:
+    async def _accept(self, request: web.Request, value: bytes, key: str | None) -> web.Response:
+        parent = traceparent(request.headers.get(TRACEPARENT))
+        if key is None:
             # Any worker may write to any partition, so nothing is forwarded.
-            return await parts.submitter.send(value, WRITE_S, traceparent=parent)
-        except NotWritten as exc:
-            if isinstance(exc.__cause__, MessageSizeTooLargeError):
-                raise TooLarge(
-                    f"topic {parts.names.jobs} takes no record of {len(value)} bytes: raise its "
-                    "max.message.bytes, or lower JOBS_MAX_BODY"
-                ) from None
-            raise Unavailable(f"{exc}. The job may have been accepted all the same") from None
-        except NotReady:
-            raise Unavailable("this worker is starting or stopping; try again") from None
+            return keyed.accepted(*await write(self.site, value, parent=parent))
+        partition = partition_of(key, self.site.parts.lifecycle.partitions)
+        forwarded = await self.site.peers.elsewhere(request, partition)
+        if forwarded is not None:
+            return forwarded
+        written = await write(self.site, value, key, partition=partition, parent=parent)
+        return keyed.accepted(*written)
 
 
 class JobStatus(JobsView):
@@ -102,10 +108,15 @@ class ListJobs(JobsView):
     """``GET /job/all``."""
 
     async def get(self, request: web.Request) -> web.Response:
-        """A page of jobs over all workers, or of this one's if another worker asks."""
+        """A page of jobs over all workers, or of this one's if another worker asks.
+
+        ``?status=`` and ``?handler=`` take several, with commas between; ``?error=`` is a part of
+        the error's text, in any case. Jobs come in the order of their ids, or by
+        ``?order=newest`` the youngest first, nearly: within a partition by place. A cursor goes
+        with its order. When ``missing`` isn't empty, the same cursor again shows what was."""
         query = Query.parse(request.query)
         if FORWARDED in request.headers:
-            return render.answer(await self.site.everyone.scanner.page(query))
+            return render.answer(await self.site.everyone.here(query))
         return render.answer(await self.site.everyone.list(request, query))
 
 
@@ -150,7 +161,52 @@ class CancelJob(JobsView):
         return await self.site.waiting.settled(job_id, job, CANCEL_WAIT_S)
 
 
-def _check(body: bytes) -> None:
+async def write(
+    site: Site,
+    value: bytes,
+    key: str | None = None,
+    *,
+    partition: int | None = None,
+    replay_of: JobId | None = None,
+    parent: str | None = None,
+) -> tuple[JobId, Status, bool]:
+    """Put a job on the topic; its id, its state, and whether its key has had it before.
+
+    Args:
+        parent: the request's ``traceparent``.
+
+    Raises:
+        TooLarge: the topic doesn't take it.
+        Unavailable: Kafka doesn't acknowledge.
+        Unprocessable: the key stands for another request.
+    """
+    try:
+        if key is not None and partition is not None:
+            return await keyed.submit(site, partition, value, key, replay_of, WRITE_S, parent)
+        labels = Labels(replay_of=None if replay_of is None else str(replay_of))
+        headers = labels.headers()
+        send = site.parts.submitter.send
+        job_id = await send(value, WRITE_S, headers=headers, traceparent=parent)
+        return job_id, Status.WAITING, False
+    except NotWritten as exc:
+        if isinstance(exc.__cause__, MessageSizeTooLargeError):
+            raise TooLarge(
+                f"topic {site.parts.names.jobs} takes no record of {len(value)} bytes: raise its "
+                "max.message.bytes, or lower JOBS_MAX_BODY"
+            ) from None
+        again = "" if key is None else ": ask again with the same key"
+        raise Unavailable(f"{exc}. The job may have been accepted all the same{again}") from None
+    except NotReady:
+        raise Unavailable("this worker is starting or stopping; try again") from None
+
+
+def check_body(body: bytes) -> None:
+    """Whether a request can be a job.
+
+    Raises:
+        BadRequest: it can't be read.
+        Unprocessable: names the field that is wrong.
+    """
     try:
         request = decode_request(body)
         name = request.handler or DEFAULT_HANDLER

@@ -7,6 +7,7 @@ import msgspec
 from jobs import state
 from jobs.codec import decode_record
 from jobs.errors import InvalidId
+from jobs.labels import Labels
 from jobs.model import Job, JobId, JobRequest, Malformed
 from jobs.registry import DEFAULT_HANDLER, HANDLERS
 from log.reader import Record
@@ -115,9 +116,10 @@ def unread_row(found: Record) -> Job:
     One that can't be read is waiting like the others: it fails when intake comes to it.
     """
     request = decode_record(found.key, found.value)
+    labels = Labels.of(found.headers, found.value)
     if isinstance(request, Malformed):
         empty = JobRequest(data=msgspec.Raw(b"null"))
-        return state.admit(empty, handler="", submitted_at=found.timestamp)
+        return state.admit(empty, handler="", submitted_at=found.timestamp, labels=labels)
     name = request.handler or DEFAULT_HANDLER
     handler = HANDLERS.get(name)
     return state.admit(
@@ -125,6 +127,7 @@ def unread_row(found: Record) -> Job:
         handler=name,
         submitted_at=found.timestamp,
         ttl=None if handler is None else handler.reruns,
+        labels=labels,
     )
 
 

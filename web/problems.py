@@ -4,6 +4,7 @@ Problem
 ├── BadRequest     400  what was sent can't be read
 ├── NotFound       404
 ├── Conflict       409  the job's state forbids it
+├── Gone           410  what is needed for it has expired
 ├── TooLarge       413
 ├── Unsupported    415  a body of this kind is not read
 ├── Unprocessable  422  it can be read, and a field is wrong
@@ -64,6 +65,12 @@ class Conflict(Problem):
     """The job is in a state that forbids it."""
 
     status = 409
+
+
+class Gone(Problem):
+    """What is needed for it has expired."""
+
+    status = 410
 
 
 class TooLarge(Problem):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from jobs.model import Status
 from web.problems import BadRequest
 from web.shapes import ID_PATTERN, described
 
@@ -18,17 +17,32 @@ MAX_LIMIT = 1000
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Of ``GET /job/all``."""
+Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="At most so many on the page")]
+Cursor = Annotated[str, described("The `next` of the page before, of the same question")]
 
-    status: Annotated[Status, described("Only jobs in this state")] | UnsetType = UNSET
-    handler: Annotated[str, described("Only jobs of this handler")] | UnsetType = UNSET
-    limit: Annotated[
-        int, Meta(ge=1, le=MAX_LIMIT, description="At most so many jobs on the page")
-    ] = 100
-    cursor: (
-        Annotated[str, described("The `next` of the page before", pattern=ID_PATTERN)] | UnsetType
+
+class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Of ``GET /job/all``; what has commas in it is read by ``web.listing``."""
+
+    status: (
+        Annotated[str, described("Only jobs in these states, with commas between")] | UnsetType
     ) = UNSET
+    handler: (
+        Annotated[str, described("Only jobs of these handlers, with commas between")] | UnsetType
+    ) = UNSET
+    error: (
+        Annotated[str, described("Only jobs whose error has this in it, in any case")] | UnsetType
+    ) = UNSET
+    order: Annotated[Literal["id", "newest"], described("By id, or the newest first")] = "id"
+    limit: Limit = 100
+    cursor: Cursor | UnsetType = UNSET
+
+
+class DeadQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Of ``GET /job/dead``."""
+
+    limit: Limit = 100
+    cursor: Cursor | UnsetType = UNSET
 
 
 class WaitQuery(msgspec.Struct, frozen=True, kw_only=True):

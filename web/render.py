@@ -52,6 +52,7 @@ def entry(job_id: JobId, job: Job) -> shapes.JobInList:
         next_attempt_at=time(job.next_attempt_at),
         error=_text(job.error),
         worker=job.worker,
+        replay_of=job.replay_of or UNSET,
     )
 
 
@@ -73,6 +74,7 @@ def whole(job_id: JobId, job: Job, progress: Progress | None = None) -> shapes.J
         worker=job.worker,
         trace=_text(job.trace) or UNSET,
         parent=_text(job.parent) or UNSET,
+        replay_of=job.replay_of or UNSET,
         schedule=job.schedule or UNSET,
         scheduled_at=UNSET if job.schedule is None else time(job.scheduled_at),
         result_truncated=UNSET if job.result_bytes is None else True,

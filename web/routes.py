@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from settings import Settings
-from web import about, api, described, events, files, metrics
+from web import about, api, dead, described, events, files, metrics, retry
 from web.parts import Parts
 from web.problems import as_problems
 from web.server import serve_problems
@@ -19,9 +19,12 @@ ROUTES: tuple[tuple[str, type[JobsView]], ...] = (
     ("/job", api.SubmitJob),
     ("/job/all", api.ListJobs),
     ("/job/events", events.Events),
+    ("/job/dead", dead.Dead),
     ("/job/{id}/status", api.JobStatus),
     ("/job/{id}/cancel", api.CancelJob),
     ("/job/{id}/history", api.JobHistory),
+    ("/job/{id}/record", dead.JobRecord),
+    ("/job/{id}/retry", retry.RetryJob),
     ("/stats", about.Stats),
     ("/metrics", metrics.Metrics),
     ("/openapi.json", described.OpenApi),

@@ -18,7 +18,7 @@ from web.shapes import JobInList, Missing
 SCAN_ROWS = 20_000  # looked at in one request; more would hold the event loop up
 READ_S = 1.0  # for one step of reading; a worker that asks us waits 3 s in all
 
-_UNREAD = "Kafka can't be read, so waiting jobs that no worker has read yet are left out"
+UNREAD = "Kafka can't be read, so waiting jobs that no worker has read yet are left out"
 
 
 class Scan:
@@ -89,7 +89,7 @@ class Scanner:
             next=str(scan.position) if scan.full() else None,
             # One that was lost on the way may have newer states at its next owner.
             partitions=[n for n, part in served.items() if self._owners.served(n) is part],
-            missing=[Missing(self._owners.me, failed, _UNREAD)] if failed else [],
+            missing=[Missing(self._owners.me, failed, UNREAD)] if failed else [],
         )
 
     async def _unread(self, query: Query, starts: Mapping[int, int]) -> set[int] | None:
@@ -98,7 +98,7 @@ class Scanner:
         Asked before any row is looked at: a job that was accepted before this request has a
         row then, or its record lies before the end that is told here.
         """
-        if not starts or query.status not in (None, Status.WAITING):
+        if not starts or not query.wants(Status.WAITING):
             return set()
         wanted = {n: max(start, self._places.get(n, 0)) for n, start in starts.items()}
         steps = await self._fetch(wanted, limit=1)

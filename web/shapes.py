@@ -48,6 +48,12 @@ class Short(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
 
 
+class Accepted(Short, frozen=True, kw_only=True):
+    """What has become a job."""
+
+    replay_of: Annotated[str, described("The job that this one repeats")] | UnsetType = UNSET
+
+
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a running handler says it is."""
 
@@ -72,6 +78,7 @@ class JobInList(_Job, frozen=True, kw_only=True):
     """A job as it stands in a list."""
 
     worker: Annotated[str, described("Who ran the last attempt")] | None
+    replay_of: Annotated[str, described("The job that this one repeats")] | UnsetType = UNSET
 
 
 class JobStatus(_Job, frozen=True, kw_only=True):
@@ -82,6 +89,7 @@ class JobStatus(_Job, frozen=True, kw_only=True):
     worker: Annotated[str, described("Who ran the last attempt")] | None
     trace: Annotated[str, described("Where the handler raised")] | UnsetType = UNSET
     parent: Annotated[str, described("The job that submitted this one")] | UnsetType = UNSET
+    replay_of: Annotated[str, described("The job that this one repeats")] | UnsetType = UNSET
     schedule: Annotated[str, described("The schedule whose run this is")] | UnsetType = UNSET
     scheduled_at: Annotated[Time, described("Which of its times")] | UnsetType | None = UNSET
     result_truncated: Literal[True] | UnsetType = UNSET
@@ -133,6 +141,48 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     transitions: list[PastTransition]
     complete: Annotated[bool, described("Whether it goes back to the job's beginning")]
     detail: Annotated[str, described("What is missing, and why")] | UnsetType = UNSET
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A job's record, as it stands in the log."""
+
+    id: Id
+    topic: str
+    partition: Count
+    offset: Count
+    timestamp: Time | None
+    key: str | None
+    headers: dict[str, str | None]
+    value: Annotated[msgspec.Raw, described("Its JSON; null if it is none")]
+    text: Annotated[str, described("What isn't JSON")] | UnsetType = UNSET
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where a dead letter's record stood."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """What can't be run, or has used up its reruns."""
+
+    partition: Annotated[int, described("Its place on the topic of dead letters", minimum=0)]
+    offset: Count
+    id: Annotated[str, described("The job; none if the record was of another topic")] | None
+    at: Time | None
+    reason: str
+    source: Source | None
+    handler: str | None
+    attempts: int | None
+
+
+class DeadLetters(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of dead letters, the newest first."""
+
+    letters: list[DeadLetter]
+    next: Annotated[str, described("The cursor of the page that follows")] | None
 
 
 class Missing(msgspec.Struct, frozen=True):

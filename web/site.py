@@ -11,8 +11,10 @@ from faust.web.drivers import aiohttp as driver
 from faust.web.exceptions import WebError
 from faust.web.views import View
 
+from agents.keys import Keys
 from web.everyone import Everyone
 from web.history import Histories
+from web.letters import Letters
 from web.lookup import Lookup
 from web.owner import Owners, Peers
 from web.parts import Parts
@@ -40,6 +42,8 @@ class Site:
     waiting: Waiting
     histories: Histories
     tail: Tail
+    keys: Keys
+    letters: Letters
 
     @classmethod
     def of(cls, app: JobsApp, parts: Parts) -> Site:
@@ -52,7 +56,22 @@ class Site:
         waiting = Waiting(parts, owners, peers, lookup)
         histories = Histories(parts, owners, lookup)
         tail = Tail.of(parts)
-        return cls(app, parts, owners, peers, lookup, everyone, stats, waiting, histories, tail)
+        keys = Keys(parts.reader, parts.submitter, parts.names.jobs, parts.jobs.places)
+        letters = Letters(parts.reader, parts.names)
+        return cls(
+            app,
+            parts,
+            owners,
+            peers,
+            lookup,
+            everyone,
+            stats,
+            waiting,
+            histories,
+            tail,
+            keys,
+            letters,
+        )
 
     def stop(self) -> None:
         """End what would hold a stop up: whoever listens is told to go elsewhere."""

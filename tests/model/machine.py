@@ -32,6 +32,8 @@ REQUESTS = st.sampled_from(
         b"{",
     ]
 )
+KEYS = st.sampled_from([None, None, None, "a", "b"])
+VALUE_OF_KEYS = b'{"handler":"model","ttl":0}'
 
 
 class Histories(RuleBasedStateMachine):
@@ -40,6 +42,7 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
+        self.posted = 0
         self._patches = ExitStack()
         self._patches.enter_context(clock_of(self.world.clock))
         self.world.assign(self.world.workers[0])
@@ -76,9 +79,16 @@ class Histories(RuleBasedStateMachine):
         self._go_on(who, steps)
 
     @precondition(lambda self: self.world.submitted < 4)
-    @rule(value=REQUESTS, then=THEN)
-    def submit(self, value: bytes, then: tuple[int, int]) -> None:
-        self.world.submit(value)
+    @rule(value=REQUESTS, key=KEYS, then=THEN)
+    def submit(self, value: bytes, key: str | None, then: tuple[int, int]) -> None:
+        self.world.submit(VALUE_OF_KEYS if key else value, key)
+        self._go_on(*then)
+
+    @precondition(lambda self: self.posted < 5)
+    @rule(who=WHO, key=st.sampled_from("ab"), then=THEN)
+    def post(self, who: int, key: str, then: tuple[int, int]) -> None:
+        self.posted += 1
+        self.world.post(self._worker(who), VALUE_OF_KEYS, key)
         self._go_on(*then)
 
     @rule(offset=st.integers(0, 4), then=THEN)

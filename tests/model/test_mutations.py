@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from agents.jobs import Intake
+from agents.keys import Keys, _Unread
 from jobs import state
 from tables.fold import Fold
 from tables.jobs import JobTable
@@ -46,6 +48,15 @@ FAULTS = {
     ),
     "an interrupted attempt is counted": Fault(
         state, "_interrupt", "attempt=job.attempt - 1,", "attempt=job.attempt,"
+    ),
+    "each of two jobs with one key is admitted": Fault(
+        Intake, "_change", "if first != record.offset:", "if False:"
+    ),
+    "records that intake has not come to have no keys": Fault(
+        _Unread, "read_on", "while not await self._step(part):", "while False:"
+    ),
+    "what got into the log before a key's record is not looked at": Fault(
+        Keys, "submit", "if not unread.append(job_id.offset, labels):", "if False:"
     ),
     "a swept job is admitted again": Fault(
         Partition, "was_swept", "return offset < self.swept.next", "return False"

@@ -11,9 +11,11 @@ from agents.cancels import Cancels
 from agents.dead import DeadLetters
 from agents.feed import Feed
 from agents.jobs import Intake
+from agents.keys import Keys
 from agents.resume import Resume
 from agents.retries import Retries
 from agents.runner import Limits, Runner
+from agents.submit import Submitter
 from agents.sweep import Sweeper
 from jobs.context import Context
 from jobs.model import JobId
@@ -128,6 +130,7 @@ class Worker:
             cast(JobsApp, app), table, takeover, self.runner, dead, reader, self.feeds, CHANGELOG
         )
         self.sweeper = Sweeper(table, jobs.places, 0.0)
+        self.keys = Keys(reader, Submitter(writer, JOBS, lambda: 1), JOBS, jobs.places)
 
     @property
     def part(self) -> Partition | None:

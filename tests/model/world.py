@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from unittest import mock
 
+from aiokafka.errors import KafkaError
+
 import execution.timers
 import tables.jobs
 from jobs.codec import encode_row
+from jobs.labels import KEY_HEADER
 from jobs.model import JobId
+from log.writer import NotWritten
 from tables.fold import Fold
+from tables.partition import Partition, PartitionLost
 from tests.model.kafka import Kafka, P
 from tests.model.loop import Clock
 from tests.model.rules import Row, Rules, final
@@ -41,6 +47,8 @@ class World:
         self.workers: list[Worker] = []
         self.shown: dict[int, tuple[int, Row]] = {}  # finals, and the owner's number
         self.submitted = 0
+        self.broken: list[str] = []  # what must not have been when a handler began
+        self.answers: defaultdict[str, list[int]] = defaultdict(list)  # key → offsets, as told
         self._born = 0
         self._generation = 0
         self._joined = -1
@@ -77,10 +85,25 @@ class World:
         self.workers.remove(worker)
         self.start()
 
-    def submit(self, value: bytes) -> None:
-        """Somebody puts a record on ``jobs``."""
-        self.kafka.topic(JOBS).append([(None, value, ())])
+    def submit(self, value: bytes, key: str | None = None) -> None:
+        """Somebody puts a record on ``jobs``, maybe with an idempotency key."""
+        headers = () if key is None else ((KEY_HEADER, key.encode()),)
+        self.kafka.topic(JOBS).append([(None, value, headers)])
         self.submitted += 1
+
+    def post(self, worker: Worker, value: bytes, key: str) -> None:
+        """Somebody asks a worker that believes to be the owner for the job of a key."""
+        if worker.part is not None:
+            worker.loop.spawn(self._post(worker, worker.part, value, key))
+
+    async def _post(self, worker: Worker, part: Partition, value: bytes, key: str) -> None:
+        try:
+            job_id, _ = await worker.keys.submit(part, value, key)
+        except (NotWritten, PartitionLost, KafkaError, TimeoutError):
+            return
+        self.answers[key].append(job_id.offset)
+        living = set(self.answers[key]) - self.rules.swept
+        assert len(living) <= 1, f"key {key}: these are told to be its job: {living}"
 
     def cancel(self, offset: int) -> None:
         """Somebody asks for a job to be canceled, or for one that isn't there yet."""
@@ -108,6 +131,7 @@ class World:
     def look_at(self, worker: Worker) -> None:
         """What a worker shows was durable, and is final for ever once it is."""
         assert not worker.loop.errors, worker.loop.errors
+        assert not self.broken, self.broken
         if worker.part is None or not worker.part.alive:
             return
         for offset, job in worker.part.rows.items():
@@ -139,12 +163,26 @@ class World:
             assert offset in self.rules.rows or offset in self.rules.swept, f"lost: {offset}"
 
     def _begun(self, worker: Worker, job_id: JobId, attempt: int) -> None:
+        try:
+            self._check_begun(worker, job_id, attempt)
+        except AssertionError as exc:  # raised here it would be a handler's failure
+            self.broken.append(str(exc))
+
+    def _check_begun(self, worker: Worker, job_id: JobId, attempt: int) -> None:
         part = worker.part
         row = part.head(job_id.offset) if part is not None else None
         if part is not None and tuple(part.fence) == self.rules.fence and row is not None:
             standing = self.rules.rows[job_id.offset]
             assert standing["status"] == "executing", f"runs, though it is {standing}"
             assert standing["attempt"] == attempt, f"runs attempt {attempt}: {standing}"
+            self._check_key(job_id.offset, standing)
+
+    def _check_key(self, offset: int, row: Row) -> None:
+        """Of the jobs with one key, one runs, as long as there is a row of it."""
+        for other, rows in self.rules.ever.items():
+            ran = any(each["status"] == "executing" for each in rows)
+            if ran and other != offset and other not in self.rules.swept and "key" in row:
+                assert rows[-1].get("key") != row["key"], f"{other} and {offset}: {row['key']}"
 
     # The group
 
@@ -183,7 +221,7 @@ class World:
         self.check_fold()
         self.check_places()
         assert not self.rules.unanswered, f"void, and not answered: {self.rules.unanswered}"
-        for offset in range(self.submitted):
+        for offset in range(self.kafka.topic(JOBS).end):
             row = self.rules.rows.get(offset)
             assert final(row) or offset in self.rules.swept, f"job {offset} is stuck: {row}"
 

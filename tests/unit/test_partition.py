@@ -347,3 +347,35 @@ async def test_nothing_is_kept_of_those_who_have_watched(part: Partition) -> Non
     assert part._watched == {}
     part.durable(5, row())
     assert not told.done()
+
+
+def keyed(status: Status = Status.WAITING, key: str | None = "k", at: int = 1) -> Job:
+    return Job(status=status, submitted_at=at, key=key, digest="d")
+
+
+def test_the_first_job_of_the_log_has_the_key_until_its_row_is_gone():
+    part = Partition(0, Fence(1, "me"))
+    later, first = keyed(Status.CANCELED), keyed()
+    part.sent(9, later)
+    assert part.holder("k") == (9, later)
+    part.sent(4, first)  # the other one was canceled before it was read
+    assert part.holder("k") == (4, first)
+    part.durable(9, later)
+    part.durable(4, first)
+    part.sent(4, None)
+    assert part.holder("k") == (4, first), "its removal isn't durable"
+    part.durable(4, None)
+    assert part.holder("k") == (9, later)
+    part.sent(9, None)
+    part.durable(9, None)
+    assert part.holder("k") is None
+
+
+def test_a_topic_that_was_made_again_frees_the_keys_of_before():
+    part = Partition(0, Fence(1, "me"))
+    part.sent(4, keyed(Status.DONE))
+    part.sent(4, keyed(key=None, at=2))
+    assert part.holder("k") is None
+    again = keyed(at=2)
+    part.sent(7, again)
+    assert part.holder("k") == (7, again)

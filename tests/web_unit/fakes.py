@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -29,7 +29,7 @@ def record(offset: int, value: bytes = b"{}") -> Record:
 
 
 def row(status: Status = Status.DONE, handler: str = "echo", **fields: Any) -> Job:
-    return Job(status=status, submitted_at=1_000, handler=handler, **fields)
+    return Job(**{"status": status, "submitted_at": 1_000, "handler": handler, **fields})
 
 
 class Log:
@@ -38,6 +38,7 @@ class Log:
     def __init__(self, partitions: dict[int, list[Record]]) -> None:
         self.partitions = partitions
         self.changelog: dict[int, list[Record]] = {}
+        self.dead: dict[int, list[Record]] = {}
         self.fails: Exception | None = None
         self.at_read: Callable[[], Awaitable[None] | None] = lambda: None
         self.most = 1_000_000  # records in one step
@@ -45,7 +46,7 @@ class Log:
     async def fetch(
         self, topic: str, starts: Mapping[int, int], *, limit: int | None = None
     ) -> dict[int, Slice]:
-        logs = {NAMES.jobs: self.partitions, NAMES.changelog: self.changelog}[topic]
+        logs = self._of(topic)
         steps = {p: self._step(logs.get(p, []), start, limit) for p, start in starts.items()}
         waiting = self.at_read()
         if waiting is not None:
@@ -53,6 +54,34 @@ class Log:
         if self.fails is not None:
             raise self.fails
         return steps
+
+    async def starts(self, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+        logs = self._of(topic)
+        return {p: logs[p][0].offset if logs.get(p) else 0 for p in partitions}
+
+    async def start(self, topic: str, partition: int) -> int:
+        return (await self.starts(topic, [partition]))[partition]
+
+    async def ends(self, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+        steps = await self.fetch(topic, dict.fromkeys(partitions, 0), limit=1)
+        return {p: step.end for p, step in steps.items()}
+
+    async def end(self, topic: str, partition: int) -> int:
+        return (await self.ends(topic, [partition]))[partition]
+
+    async def read(self, topic: str, partition: int, start: int, stop: int) -> list[Record]:
+        found: list[Record] = []
+        while start < stop:
+            step = (await self.fetch(topic, {partition: start}))[partition]
+            found += [r for r in step.records if r.offset < stop]
+            if step.next <= start:
+                break
+            start = step.next
+        return found
+
+    def _of(self, topic: str) -> dict[int, list[Record]]:
+        topics = {NAMES.jobs: self.partitions, NAMES.changelog: self.changelog}
+        return (topics | {NAMES.dead: self.dead})[topic]
 
     def _step(self, log: list[Record], start: int, limit: int | None) -> Slice:
         end = log[-1].offset + 1 if log else 0
@@ -75,10 +104,10 @@ class Writer:
         if self.fails is not None:
             raise self.fails
         places = []
-        for partition, key, value, _ in entries:
+        for partition, key, value, headers in entries:
             assert key is None
             log = self.log.partitions.setdefault(partition, [])
-            log.append(record(len(log), value or b""))
+            log.append(record(len(log), value or b"")._replace(headers=headers))
             places.append(SimpleNamespace(offset=len(log) - 1))
         return places
 

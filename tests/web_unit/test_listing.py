@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.model import JobId, Status
+from jobs.model import Job, JobId, Status
 from tests.web_unit.fakes import row
 from web import render
 from web.listing import Page, Query, merge, uncovered
@@ -104,6 +104,10 @@ def test_a_page_tells_itself_what_it_lacks():
         ({"status": "Done"}, "status"),
         ({"status": ""}, "status"),
         ({"status": "null"}, "status"),
+        ({"status": "done,nope"}, "status"),
+        ({"order": "oldest"}, "order"),
+        ({"order": "newest", "cursor": "3"}, "cursor"),
+        ({"cursor": "3-7.5-0"}, "cursor"),
         ({"limit": "0"}, "limit"),
         ({"limit": "1001"}, "limit"),
         ({"limit": "-1"}, "limit"),
@@ -120,6 +124,33 @@ def test_a_wrong_query_names_its_parameter(given, field):
 
 
 def test_queries_are_read():
-    assert Query.parse({}) == Query(None, None, 100, None)
+    assert Query.parse({}) == Query(limit=100)
     every = {"status": "done", "handler": "echo", "limit": "1000", "cursor": "3-7"}
-    assert Query.parse(every) == Query(Status.DONE, "echo", 1000, JobId(3, 7))
+    assert Query.parse(every) == Query(
+        statuses=frozenset({Status.DONE}),
+        handlers=frozenset({"echo"}),
+        limit=1000,
+        after=JobId(3, 7),
+    )
+    newest = {
+        "order": "newest",
+        "cursor": "3-7.5-0",
+        "error": "Time",
+        "status": "done,failed,canceled",
+        "handler": "a,b",
+    }
+    assert Query.parse(newest) == Query(
+        statuses=frozenset({Status.DONE, Status.FAILED, Status.CANCELED}),
+        handlers=frozenset({"a", "b"}),
+        error="time",
+        newest=True,
+        before={3: 7, 5: 0},
+    )
+
+
+def test_part_of_an_error_is_found_in_any_case():
+    job = Job(status=Status.FAILED, submitted_at=0, error="TimeoutError: Too late")
+    assert Query.parse({"error": "too LATE"}).matches(job)
+    assert not Query.parse({"error": "early"}).matches(job)
+    assert not Query.parse({"error": "late", "status": "done"}).matches(job)
+    assert not Query.parse({"error": "x"}).matches(Job(status=Status.DONE, submitted_at=0))

@@ -18,8 +18,10 @@ from web.listing import Query, merge
 from web.scan import Scanner
 
 
-def pages(worker: Worker, **query) -> list:
+def pages(worker: Worker, *, status: Status | None = None, handler: str | None = None, **query):
     """All pages of a list, by the cursor."""
+    query["statuses"] = frozenset([] if status is None else [status])
+    query["handlers"] = frozenset([] if handler is None else [handler])
     limit = query.get("limit", 100)
     found, after = [], None
     for _ in range(500):

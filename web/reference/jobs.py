@@ -9,12 +9,13 @@ from msgspec import UNSET, UnsetType
 
 from jobs.codec import WireRequest
 from web import shapes
-from web.query import EventsQuery, ListQuery, WaitQuery
+from web.query import DeadQuery, EventsQuery, ListQuery, WaitQuery
 from web.reference.model import Answer, Call
 from web.shapes import described
 from web.wire import CancelBody
 
 _LOCATION = {"Location": "The path of the job's status"}
+_ACCEPTED = {**_LOCATION, "Idempotency-Replayed": "`true` if the key had the job before"}
 _ID = "$response.body#/id"
 _FOLLOW = {"getJob": _ID, "cancelJob": _ID}
 _NO_ID = "The id isn't `partition-offset`, or the query has a parameter that isn't there"
@@ -50,6 +51,47 @@ class EventsHeaders(msgspec.Struct, kw_only=True, rename={"last": "Last-Event-ID
     )
 
 
+class SubmitHeaders(
+    msgspec.Struct,
+    kw_only=True,
+    rename={"key": "Idempotency-Key", "traceparent": "traceparent"},
+):
+    """Of a submission."""
+
+    key: (
+        Annotated[
+            str,
+            described(
+                "The same key and body are the same job, for as long as it is kept",
+                minLength=1,
+                maxLength=255,
+                pattern="^[!-~]([ -~]*[!-~])?$",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    traceparent: (
+        Annotated[str, described("W3C trace context, which the job carries on")] | UnsetType
+    ) = UNSET
+
+
+class RetryHeaders(msgspec.Struct, kw_only=True, rename={"key": "Idempotency-Key"}):
+    """Of a retry."""
+
+    key: (
+        Annotated[
+            str,
+            described(
+                "The same key is the same new job; of this job alone",
+                minLength=1,
+                maxLength=255,
+                pattern="^[!-~]([ -~]*[!-~])?$",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 CALLS = {
     ("POST", "/job"): Call(
         name="submitJob",
@@ -60,19 +102,20 @@ CALLS = {
         "under curl's `application/x-www-form-urlencoded`.",
         curl="""curl -i {url}/job -d '{{"handler": "echo", "data": "hello"}}'""",
         query=WaitQuery,
+        headers=SubmitHeaders,
         body=WireRequest,
         body_example={"handler": "echo", "data": "hello", "timeout": "3s"},
         answers={
             200: Answer(
                 text="With `wait`: the job is final already",
                 shape=shapes.JobStatus,
-                headers=_LOCATION,
+                headers=_ACCEPTED,
                 example={**_JOB, "result": "hello", "progress": None, "worker": "a:8080"},
             ),
             202: Answer(
                 text="Kafka has the job",
-                shape=shapes.Short,
-                headers=_LOCATION,
+                shape=shapes.Accepted,
+                headers=_ACCEPTED,
                 example={"id": "3-1042", "status": "waiting"},
                 links=_FOLLOW,
             ),
@@ -81,7 +124,7 @@ CALLS = {
             400: "The body isn't JSON, or no object",
             413: "The body is too large",
             415: "The body is of a kind that can't be JSON",
-            422: "A field is wrong; `field` names it",
+            422: "A field is wrong; `field` names it. Or the key was used with another body",
             503: "Kafka can't be reached, or the worker stops. The job may have been accepted",
         },
     ),
@@ -89,9 +132,9 @@ CALLS = {
         name="listJobs",
         tag="jobs",
         summary="List jobs of all workers",
-        text="In the order of their ids, page by page. With filters a page may have fewer jobs "
-        "than `limit`, or none, and still have a `next`: go on until that is null. A worker that "
-        "doesn't answer is named in `missing`.",
+        text="In the order of their ids, or the newest first, page by page. With filters a page "
+        "may have fewer jobs than `limit`, or none, and still have a `next`: go on until "
+        "that is null. A worker that doesn't answer is named in `missing`.",
         curl="curl '{url}/job/all?status=done&limit=1'",
         query=ListQuery,
         answers={
@@ -137,6 +180,57 @@ CALLS = {
             )
         },
         problems={400: _NO_ID, 404: _NO_JOB, 503: _LATER},
+    ),
+    ("GET", "/job/dead"): Call(
+        name="listDeadLetters",
+        tag="jobs",
+        summary="What can't be run, or has used up its reruns",
+        text="The newest first; the cursor leads back in time. `POST /job/{id}/retry` runs one "
+        "again, also when its job's row has expired.",
+        curl="curl '{url}/job/dead?limit=10'",
+        query=DeadQuery,
+        answers={200: Answer(text="A page", shape=shapes.DeadLetters)},
+        problems={400: "A parameter is wrong; `field` names it", 503: "Kafka can't be read"},
+    ),
+    ("GET", "/job/{id}/record"): Call(
+        name="getRecord",
+        tag="jobs",
+        summary="A job's record, as it stands in the log",
+        curl="curl {url}/job/0-0/record",
+        answers={200: Answer(text="The record", shape=shapes.JobRecord)},
+        problems={
+            400: _NO_ID,
+            404: "There is no record at this place, or it has expired",
+            503: "Kafka can't be read",
+        },
+    ),
+    ("POST", "/job/{id}/retry"): Call(
+        name="retryJob",
+        tag="jobs",
+        summary="A failed or canceled job again, as a new one",
+        text="With the same data and options. Two requests make two jobs, unless they have the "
+        "same `Idempotency-Key`.",
+        curl="curl -X POST {url}/job/0-0/retry",
+        headers=RetryHeaders,
+        answers={
+            202: Answer(
+                text="Kafka has the new job",
+                shape=shapes.Accepted,
+                headers=_ACCEPTED,
+                example={"id": "3-2001", "status": "waiting", "replay_of": "3-1042"},
+                links=_FOLLOW,
+            )
+        },
+        problems={
+            400: "The id isn't `partition-offset`, or the key can't be one",
+            404: _NO_JOB,
+            409: "It is waiting, executing or done",
+            410: "What it was asked for has left the log",
+            413: "The body is too large",
+            415: "The body is of a kind that can't be JSON",
+            422: "It would fail again, for what `field` names",
+            503: _LATER,
+        },
     ),
     ("GET", "/job/{id}/history"): Call(
         name="getHistory",
