@@ -1,4 +1,4 @@
-"""Reading a topic backwards, and by time, which Kafka has no request for."""
+"""Reading a topic backwards, which Kafka has no request for."""
 
 from __future__ import annotations
 
@@ -48,25 +48,3 @@ class Tail:
         record = self._ready.popleft()
         self.before = record.offset
         return record
-
-
-async def first_at(
-    reader: LogReader, topic: str, partition: int, time_ms: int, start: int, end: int
-) -> int:
-    """The first place in ``[start, end]`` whose record isn't older than a time (epoch ms).
-
-    By halving: where timestamps aren't in order, it is one such place among others.
-
-    Raises:
-        KafkaError: it can't be read.
-    """
-    low, high = start, end
-    while low < high:
-        middle = (low + high) // 2
-        step = (await reader.fetch(topic, {partition: middle}, limit=1))[partition]
-        record = step.records[0] if step.records else None
-        if record is not None and record.offset < high and record.timestamp < time_ms:
-            low = record.offset + 1
-        else:
-            high = middle
-    return low

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from agents.readable import asked_handler
 from jobs.errors import InvalidId
 from jobs.model import JobId
-from log.backwards import Tail, first_at
+from log.backwards import Tail
 from log.reader import LogReader, Record
 from log.topics import TopicNames
 from web import render, shapes
@@ -125,8 +125,7 @@ class Letters:
                 topic, n = self._names.dead, job_id.partition
                 start = await self._reader.start(topic, n)
                 end = await self._reader.end(topic, n)
-                since = since_ms - SKEW_MS
-                middle = await first_at(self._reader, topic, n, since, start, end)
+                middle = await self._reader.since(topic, n, since_ms - SKEW_MS)
                 return await self._find(job_id, middle, end) or await self._find(
                     job_id, start, middle
                 )

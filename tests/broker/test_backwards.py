@@ -10,7 +10,7 @@ import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from confluent_kafka import Producer
 
-from log.backwards import Tail, first_at
+from log.backwards import Tail
 from log.reader import LogReader
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
@@ -60,4 +60,6 @@ async def test_a_tail_has_each_record_once_the_last_one_first(
 async def test_the_first_place_at_or_after_a_time(
     reader: LogReader, topic: str, time_ms: int, place: int
 ) -> None:
-    assert await first_at(reader, topic, 0, time_ms, 0, COUNT) == place
+    assert await reader.since(topic, 0, time_ms, near=0) == place
+    near = await reader.since(topic, 0, time_ms, near=20)
+    assert max(0, place - 20) <= near <= place
