@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from web.problems import BadRequest
-from web.shapes import ID_PATTERN, described
+from web.shapes import ID_PATTERN, PLACES_PATTERN, described
 
 MAX_LIMIT = 1000
 
@@ -18,7 +18,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="At most so many on the page")]
-Cursor = Annotated[str, described("The `next` of the page before, of the same question")]
+Cursor = Annotated[
+    str,
+    described("The `next` of the page before, of the same question", pattern=PLACES_PATTERN),
+]
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):

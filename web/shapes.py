@@ -15,6 +15,8 @@ from jobs.model import Status
 
 # Narrower than what is read: real topics have no places of 10 and 19 digits.
 ID_PATTERN = "^(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,17})$"
+_PLACE = ID_PATTERN.strip("^$")
+PLACES_PATTERN = rf"^{_PLACE}(\.{_PLACE})*$"
 
 
 def described(text: str, **schema: object) -> Meta:

@@ -143,8 +143,10 @@ def _answer(answer: Answer) -> dict[str, Any]:
     told: dict[str, Any] = {"description": answer.text}
     if answer.media:
         told["content"] = {answer.media: content}
-    if answer.headers:
+    if answer.headers or answer.at_times:
         told["headers"] = {name: _header(text) for name, text in answer.headers.items()}
+        for name, text in answer.at_times.items():
+            told["headers"][name] = _header(text, required=False)
     if answer.links:
         told["links"] = {
             name: {"operationId": name, "parameters": {"id": place}}
@@ -163,8 +165,8 @@ def _problem(status: int, text: str) -> dict[str, Any]:
     return told
 
 
-def _header(text: str, kind: str = "string") -> dict[str, Any]:
-    return {"description": text, "required": True, "schema": {"type": kind}}
+def _header(text: str, kind: str = "string", required: bool = True) -> dict[str, Any]:
+    return {"description": text, "required": required, "schema": {"type": kind}}
 
 
 def _ref(kind: Any) -> dict[str, str]:

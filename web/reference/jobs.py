@@ -15,7 +15,7 @@ from web.shapes import described
 from web.wire import CancelBody
 
 _LOCATION = {"Location": "The path of the job's status"}
-_ACCEPTED = {**_LOCATION, "Idempotency-Replayed": "`true` if the key had the job before"}
+_REPLAYED = {"Idempotency-Replayed": "`true` if the key had the job before"}
 _ID = "$response.body#/id"
 _FOLLOW = {"getJob": _ID, "cancelJob": _ID}
 _NO_ID = "The id isn't `partition-offset`, or the query has a parameter that isn't there"
@@ -109,13 +109,15 @@ CALLS = {
             200: Answer(
                 text="With `wait`: the job is final already",
                 shape=shapes.JobStatus,
-                headers=_ACCEPTED,
+                headers=_LOCATION,
+                at_times=_REPLAYED,
                 example={**_JOB, "result": "hello", "progress": None, "worker": "a:8080"},
             ),
             202: Answer(
                 text="Kafka has the job",
                 shape=shapes.Accepted,
-                headers=_ACCEPTED,
+                headers=_LOCATION,
+                at_times=_REPLAYED,
                 example={"id": "3-1042", "status": "waiting"},
                 links=_FOLLOW,
             ),
@@ -216,7 +218,8 @@ CALLS = {
             202: Answer(
                 text="Kafka has the new job",
                 shape=shapes.Accepted,
-                headers=_ACCEPTED,
+                headers=_LOCATION,
+                at_times=_REPLAYED,
                 example={"id": "3-2001", "status": "waiting", "replay_of": "3-1042"},
                 links=_FOLLOW,
             )

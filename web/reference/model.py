@@ -21,6 +21,7 @@ class Answer:
         text: when it is given.
         shape: the type of its body; ``None``: it has none that JSON Schema can tell.
         headers: name → what it says, beside those that every answer has.
+        at_times: the same, of headers that it may have.
         example: a body.
         links: the name of a call that may follow → where its path's ``id`` stands.
     """
@@ -29,6 +30,7 @@ class Answer:
     shape: Any = None
     media: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
+    at_times: Mapping[str, str] = field(default_factory=dict)
     example: Any = None
     links: Mapping[str, str] = field(default_factory=dict)
 
