@@ -44,17 +44,20 @@ from tables.jobs import JobTable, now_ms
 from tables.takeover import Identity, Takeover
 from worker.app import JobsApp
 from worker.command import run_with_flags
+from worker.tls import Tls
 
 if __name__ == "__main__":
     run_with_flags(__file__)
 
 settings = load_or_exit(os.environ)
+tls = Tls.of_or_exit(settings)
 load_handlers_or_exit(settings.handlers)
 names = TopicNames.of(settings.topic, settings.app_id, "jobs")
 me = Identity(f"{socket.gethostname()}:{settings.port}", secrets.token_hex(4))
 
 app = JobsApp(
     settings.app_id,
+    broker_credentials=tls.credentials(),
     broker=[f"kafka://{host}" for host in settings.kafka.split(",")],
     producer_max_request_size=settings.max_record_bytes,
     producer_max_batch_size=131_072,
@@ -62,6 +65,7 @@ app = JobsApp(
     web_bind=settings.bind,
     web_port=settings.port,
     canonical_url=settings.url,
+    web_ssl_context=tls.web,
     web_application_options=web.application_options(settings),
     Table=JobTable,
 )
@@ -69,8 +73,9 @@ app = JobsApp(
 app.log_json, app.worker_name = settings.log == "json", me.worker
 
 # The log: a reader for takeovers, which read much, one for events, and one for all else.
-bulk_reader, tail_reader = LogReader(settings.kafka), LogReader(settings.kafka)
-reader = LogReader(settings.kafka)
+bulk_reader = LogReader(settings.kafka, access=tls.kafka)
+tail_reader = LogReader(settings.kafka, access=tls.kafka)
+reader = LogReader(settings.kafka, access=tls.kafka)
 writer = LogWriter(app.log_producer, settings.write_timeout_s)
 table = cast(JobTable, app.Table("jobs", help="one row for each job"))
 table.open(writer, settings.write_timeout_s, HANDLERS.has)
@@ -106,6 +111,7 @@ readers = [reader, bulk_reader, tail_reader]
 lifecycle = Lifecycle(
     app, settings, names, table, cache, runner, resume, feeds, readers, resources, scheduler
 )
+lifecycle.access = tls.kafka
 lifecycle.attach()
 
 web.attach(
@@ -122,6 +128,7 @@ web.attach(
         runner,
         resume,
         lifecycle,
+        tls,
     ),
 )
 commands.attach(app)

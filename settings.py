@@ -101,12 +101,53 @@ def _folder(text: str) -> str:
     return text
 
 
-def _row(name: str, default: str, help: str, parse: Callable[[str], Any]) -> Any:
-    return field(metadata={"name": name, "default": default, "help": help, "parse": parse})
+def _file(text: str) -> str:
+    try:
+        with open(text, "rb") as opened:
+            opened.read(1)
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        raise ValueError(f"must be a file that this worker may read ({reason})") from None
+    return text
+
+
+def _tokens(text: str) -> tuple[str, ...]:
+    tokens = tuple(part.strip() for part in text.split(","))
+    for token in tokens:
+        # What may stand behind "Bearer" (RFC 6750), and can't be found by trying.
+        if not re.fullmatch(r"[A-Za-z0-9._~+/-]{16,500}=*", token, re.ASCII):
+            raise ValueError(
+                "must be 16 to 500 letters, digits or any of '-._~+/' (openssl rand -hex 32 makes "
+                "one), or several, with commas between"
+            )
+    return tokens
+
+
+def _secret(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line of printable text")
+    return text
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    for host in hosts:
+        if not re.fullmatch(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", host, re.ASCII):
+            raise ValueError("must be host names, such as 'jobs.example,*.svc'; '*' is any")
+    return hosts
+
+
+def _row(
+    name: str, default: str, help: str, parse: Callable[[str], Any], *, secret: bool = False
+) -> Any:
+    """A secret may come from a file, and is shown nowhere."""
+    about = {"name": name, "default": default, "help": help, "parse": parse, "secret": secret}
+    return field(metadata=about, repr=not secret)
 
 
 _PORT = _whole(1, 65_535)
 _COUNT = _whole(1, 100_000)
+_RATE = _whole(0, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +284,77 @@ class Settings:
         _seconds(0.1, 3_600),
     )
 
+    api_tokens: tuple[str, ...] | None = _row(
+        "JOBS_API_TOKEN",
+        "",
+        "asked of every HTTP request but health; several by comma; or `JOBS_API_TOKEN_FILE`",
+        _optional(_tokens),
+        secret=True,
+    )
+    allowed_hosts: tuple[str, ...] = _row(
+        "JOBS_ALLOWED_HOSTS",
+        "",
+        "names that HTTP may be asked by, `*.` before one for all below it; `*`: any "
+        "([security](security.md))",
+        _hosts,
+    )
+    submit_rate: int = _row(
+        "JOBS_SUBMIT_RATE", "0", "jobs a second by `POST /job`, at most; 0: no limit", _RATE
+    )
+    submit_burst: int = _row(
+        "JOBS_SUBMIT_BURST", "0", "of them at once; 0: as many as in a second", _RATE
+    )
+    tls_cert: str | None = _row(
+        "JOBS_TLS_CERT",
+        "",
+        "PEM file with the certificate (and its chain) for HTTPS",
+        _optional(_file),
+    )
+    tls_key: str | None = _row(
+        "JOBS_TLS_KEY", "", "PEM file with its key, without a password", _optional(_file)
+    )
+    tls_ca: str | None = _row(
+        "JOBS_TLS_CA",
+        "",
+        "PEM file with the CA of the other workers' certificates; the system's if empty",
+        _optional(_file),
+    )
+    kafka_security: str = _row(
+        "JOBS_KAFKA_SECURITY",
+        "plaintext",
+        "`plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`, as the broker's listener has it",
+        _one_of("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"),
+    )
+    kafka_ca: str | None = _row(
+        "JOBS_KAFKA_CA",
+        "",
+        "PEM file with the CA of the brokers' certificates; the system's if empty",
+        _optional(_file),
+    )
+    kafka_cert: str | None = _row(
+        "JOBS_KAFKA_CERT",
+        "",
+        "PEM file with this client's certificate, where brokers ask for one",
+        _optional(_file),
+    )
+    kafka_key: str | None = _row(
+        "JOBS_KAFKA_KEY", "", "PEM file with its key, without a password", _optional(_file)
+    )
+    kafka_mechanism: str = _row(
+        "JOBS_KAFKA_SASL_MECHANISM",
+        "SCRAM-SHA-512",
+        "`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`",
+        _one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+    )
+    kafka_user: str = _row("JOBS_KAFKA_USER", "", "for SASL", _secret)
+    kafka_password: str = _row(
+        "JOBS_KAFKA_PASSWORD",
+        "",
+        "for SASL; or `JOBS_KAFKA_PASSWORD_FILE`",
+        _secret,
+        secret=True,
+    )
+
     @property
     def max_record_bytes(self) -> int:
         """Of a record that holds the largest row: room for key, headers and batch around it."""
@@ -262,7 +374,8 @@ class Settings:
             return self.advertised_url
         every = self.bind in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
         host = socket.gethostname() if every else self.bind
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        scheme = "https" if self.tls_cert else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -275,17 +388,36 @@ def load(environ: Mapping[str, str]) -> Settings:
     wrong: list[str] = []
     for row in fields(Settings):
         name = row.metadata["name"]
-        text = environ.get(name, "").strip() or row.metadata["default"]
+        secret = row.metadata["secret"]
         try:
+            given = environ.get(name, "").strip() or (secret and _from_file(environ, name))
+            text = given or row.metadata["default"]
             values[row.name] = row.metadata["parse"](text)
         except ValueError as exc:
-            wrong.append(f"{name}={text!r}: {exc}")
+            wrong.append(f"{name}: {exc}" if secret else f"{name}={text!r}: {exc}")
     if not wrong:
         settings = Settings(**values)
         wrong = _together(settings)
         if not wrong:
             return settings
     raise SettingsError("\n".join(wrong))
+
+
+def _from_file(environ: Mapping[str, str], name: str) -> str:
+    """What the file holds that ``NAME_FILE`` names, as secrets are mounted into containers."""
+    path = environ.get(f"{name}_FILE", "").strip()
+    if not path:
+        return ""
+    try:
+        text = Path(_file(path)).read_text().strip()
+    except UnicodeDecodeError:
+        raise ValueError(f"{name}_FILE={path!r}: must be a file of text") from None
+    except (OSError, ValueError) as exc:
+        raise ValueError(f"{name}_FILE={path!r}: {exc}") from None
+    if not text:
+        # Else a secret that isn't there yet would leave the worker open.
+        raise ValueError(f"{name}_FILE={path!r}: the file is empty")
+    return text
 
 
 def load_or_exit(environ: Mapping[str, str]) -> Settings:
@@ -305,6 +437,18 @@ def _together(s: Settings) -> list[str]:
         wrong.append("JOBS_MAX_RESULT: must be at most half of JOBS_MAX_ROW")
     if s.max_body_bytes > s.max_row_bytes - 5_000:
         wrong.append("JOBS_MAX_BODY: must be at least 5000 less than JOBS_MAX_ROW")
+    if (s.tls_cert is None) != (s.tls_key is None):
+        wrong.append("JOBS_TLS_CERT and JOBS_TLS_KEY: give both, or neither")
+    if (s.kafka_cert is None) != (s.kafka_key is None):
+        wrong.append("JOBS_KAFKA_CERT and JOBS_KAFKA_KEY: give both, or neither")
+    if not s.kafka_security.endswith("ssl") and (s.kafka_ca or s.kafka_cert):
+        wrong.append("JOBS_KAFKA_CA, JOBS_KAFKA_CERT: need JOBS_KAFKA_SECURITY=ssl or sasl_ssl")
+    given = {bool(s.kafka_user), bool(s.kafka_password)}
+    if given != {s.kafka_security.startswith("sasl")}:
+        wrong.append(
+            "JOBS_KAFKA_USER, JOBS_KAFKA_PASSWORD: give both with JOBS_KAFKA_SECURITY=sasl_ssl or "
+            "sasl_plaintext, and none without"
+        )
     return wrong
 
 

@@ -19,6 +19,7 @@ from agents.runner import Runner
 from agents.schedules import Scheduler
 from agents.sweep import Sweeper
 from jobs.resources import Resources
+from log.access import OPEN, Access, AccessDenied
 from log.reader import LogReader
 from log.topics import BrokerError, Cluster, TopicNames, TopicPlan, TopicsError, prepare
 from settings import Settings
@@ -69,6 +70,7 @@ class Lifecycle:
         self._readers = readers
         self._resources = resources
         self._scheduler = scheduler
+        self.access: Access = OPEN  # how brokers are reached
         self._cache = cache
         self._sweeper = Sweeper(table, feeds[0].places, settings.keep_s)
         self._audit = Audit(feeds, resume, lambda: app.rebalancing)
@@ -103,9 +105,9 @@ class Lifecycle:
         deadline = time.monotonic() + _FIND_BROKER_S
         while True:
             try:
-                cluster = await prepare(s.kafka, self._names, plan)
+                cluster = await prepare(s.kafka, self._names, plan, self.access)
                 break
-            except TopicsError as exc:
+            except (TopicsError, AccessDenied) as exc:
                 raise StartError(str(exc)) from None
             except (BrokerError, KafkaError) as exc:
                 again = isinstance(exc, BrokerError) or exc.retriable

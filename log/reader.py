@@ -32,6 +32,7 @@ from aiokafka.protocol.fetch import FetchRequest, FetchRequestStruct
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.record import MemoryRecords
 
+from log.access import OPEN, Access
 from log.patience import ANSWER_S, answers_within
 
 T = TypeVar("T")
@@ -86,8 +87,10 @@ class LogReader:
         *,
         fetch_bytes: int = 4 * 1024 * 1024,
         timeout_s: float = 30.0,
+        access: Access = OPEN,
     ) -> None:
         self._bootstrap = bootstrap
+        self._access = access
         self._fetch_bytes = fetch_bytes
         self._timeout_s = timeout_s
         self._client: AIOKafkaClient | None = None
@@ -315,7 +318,7 @@ class LogReader:
     async def _connected(self, topic: str) -> AIOKafkaClient:
         async with self._opening:
             if self._client is None:
-                client = AIOKafkaClient(bootstrap_servers=self._bootstrap)
+                client = AIOKafkaClient(bootstrap_servers=self._bootstrap, **self._access.options())
                 answers_within(client, ANSWER_S)
                 try:
                     await client.bootstrap()

@@ -15,6 +15,8 @@ from aiokafka.errors import (
     for_code,
 )
 
+from log.access import OPEN, Access, check
+
 EMBEDDED_CLUSTER_ID = "tansu_cluster"  # what Tansu 0.6.0, the embedded broker, calls itself
 _APPEAR_S = 30.0
 _TOMBSTONES_MS = 86_400_000  # Kafka's own, where the broker tells no delete.retention.ms
@@ -79,20 +81,26 @@ class TopicPlan:
     max_record_bytes: int
 
 
-async def prepare(bootstrap: str, names: TopicNames, plan: TopicPlan) -> Cluster:
+async def prepare(
+    bootstrap: str, names: TopicNames, plan: TopicPlan, access: Access = OPEN
+) -> Cluster:
     """Make the topics that are missing and check all of them.
 
     Raises:
+        AccessDenied: a broker is there and doesn't let us in.
         BrokerError: nothing answers at ``bootstrap``.
         KafkaError: a broker doesn't answer, or not as it should; by ``retriable``, ask again.
         TopicsError: partition counts differ, or a topic is set up so that jobs would be lost.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await check(bootstrap, access)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **access.options())
     try:
         try:
             await admin.start()
         except (KafkaError, OSError) as exc:
-            raise BrokerError(f"Kafka at {bootstrap} can't be reached: {exc}") from None
+            raise BrokerError(
+                f"Kafka at {bootstrap} can't be reached: {exc}{access.hint and '.' + access.hint}"
+            ) from None
         about = await admin.describe_cluster()
         existing = await _counts(admin, names)
         partitions = _agreed(names, existing) or plan.partitions

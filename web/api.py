@@ -17,7 +17,7 @@ from log.writer import NotWritten
 from web import keyed, render
 from web.listing import Query
 from web.owner import FORWARDED, USER
-from web.problems import BadRequest, Conflict, TooLarge, Unavailable, Unprocessable
+from web.problems import BadRequest, Conflict, TooLarge, TooMany, Unavailable, Unprocessable
 from web.site import JobsView, Site
 from web.waiting import wait_seconds
 from web.wire import MAX_WHY_CHARS, CancelBody
@@ -44,6 +44,7 @@ class SubmitJob(JobsView):
         if key is None and self.site.parts.lifecycle.draining:
             raise Unavailable("this worker is stopping; ask another one, or try again")
         wait_s = wait_seconds(request)
+        limit(self.site)
         body = await self.body(request)
         check_body(body)
         answer = await self._accept(request, body or b"{}", key)
@@ -159,6 +160,20 @@ class CancelJob(JobsView):
     async def _settled(self, job_id: JobId, job: Job) -> Job:
         """The job when it is final, or as it was last seen."""
         return await self.site.waiting.settled(job_id, job, CANCEL_WAIT_S)
+
+
+def limit(site: Site) -> None:
+    """Count a submission.
+
+    Raises:
+        TooMany: more come than this worker is to take.
+    """
+    wait_s = site.submissions.take() if site.submissions is not None else 0.0
+    if wait_s:
+        raise TooMany(
+            "more jobs come than JOBS_SUBMIT_RATE lets this worker take; try again later",
+            retry_after_s=wait_s,
+        )
 
 
 async def write(

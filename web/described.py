@@ -17,9 +17,9 @@ from web.site import JobsView
 
 
 @cache
-def _document() -> dict[str, Any]:
+def _document(secured: bool) -> dict[str, Any]:
     # When it is asked for first, all handlers are registered.
-    return document(CALLS, sorted(each.name for each in HANDLERS))
+    return document(CALLS, sorted(each.name for each in HANDLERS), secured=secured)
 
 
 class OpenApi(JobsView):
@@ -27,7 +27,10 @@ class OpenApi(JobsView):
 
     async def get(self, request: web.Request) -> web.Response:
         """The document of this worker."""
-        return web.Response(body=msgspec.json.encode(_document()), content_type="application/json")
+        return web.Response(
+            body=msgspec.json.encode(_document(bool(self.site.peers.tokens))),
+            content_type="application/json",
+        )
 
 
 class Docs(JobsView):
@@ -37,7 +40,7 @@ class Docs(JobsView):
         """The document as a page."""
         url = base_url(request.scheme, request.host, self.site.owners.me)
         return web.Response(
-            text=page(_document(), url),
+            text=page(_document(bool(self.site.peers.tokens)), url),
             content_type="text/html",
             headers={"Content-Security-Policy": FILES_POLICY},
         )

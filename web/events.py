@@ -10,7 +10,6 @@ from aiokafka.errors import KafkaError
 
 from web import cursor
 from web.listener import Listener, Wanted, problem
-from web.problems import NOSNIFF
 from web.site import JobsView
 
 BEAT_S = 15.0  # proxies close what is silent for longer
@@ -21,7 +20,6 @@ _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",
-    NOSNIFF[0]: NOSNIFF[1],
 }
 
 

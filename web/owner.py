@@ -6,6 +6,7 @@ every member with its assignment. A request is forwarded once, and only to those
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable
 
 import aiohttp
@@ -13,9 +14,11 @@ from aiohttp import web
 from yarl import URL
 
 from tables.partition import Partition
+from web.bodies import read
 from web.newest import superseded
 from web.parts import Parts
 from web.problems import Unavailable
+from web.tokens import Tokens
 from worker.app import JobsApp
 
 FORWARDED = "X-Jobs-Forwarded"
@@ -32,9 +35,12 @@ _NOT_PASSED_ON = frozenset(
         "connection", "keep-alive", "proxy-connection", "proxy-authenticate",
         "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "host",
         "content-length", "content-encoding", "expect",
+        # What a browser says of itself has been judged here; what is left of it is our token.
+        "authorization", "cookie", "origin", "referer", "sec-fetch-site", "sec-fetch-mode",
+        "sec-fetch-dest", "sec-fetch-user",
     }
 )  # fmt: skip
-_NOT_GIVEN_BACK = _NOT_PASSED_ON - {"content-encoding"} | {"date", "server"}
+_NOT_GIVEN_BACK = _NOT_PASSED_ON - {"content-encoding"} | {"date", "server", "set-cookie"}
 
 
 class Owners:
@@ -86,10 +92,18 @@ class Owners:
 
 
 class Peers:
-    """HTTP to the other workers of the group."""
+    """HTTP to the other workers of the group.
 
-    def __init__(self, owners: Owners) -> None:
+    Args:
+        tls: with what their certificates are checked; the system's CAs unless given.
+    """
+
+    def __init__(
+        self, owners: Owners, tokens: Tokens | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._owners = owners
+        self.tokens = tokens or Tokens(())
+        self._tls: ssl.SSLContext | bool = tls or True
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self, _: web.Application | None = None) -> None:
@@ -140,8 +154,9 @@ class Peers:
             ClientError, TimeoutError, OSError: it doesn't answer.
         """
         headers = {FORWARDED: "1"}
-        if "Authorization" in request.headers:
-            headers["Authorization"] = request.headers["Authorization"]
+        authorization = self.tokens.authorization(request)
+        if authorization is not None:
+            headers["Authorization"] = authorization
         limit = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_S)
         target = _target(url, request) if path is None else URL(url.rstrip("/") + path)
         async with self._client().get(
@@ -152,6 +167,9 @@ class Peers:
     async def _forward(self, url: str, request: web.Request) -> web.Response:
         headers = [(k, v) for k, v in request.headers.items() if _passes(k, request)]
         headers.append((FORWARDED, "1"))
+        authorization = self.tokens.authorization(request)
+        if authorization is not None:
+            headers.append(("Authorization", authorization))
         if USER not in request.headers and request.remote:
             headers.append((USER, request.remote))  # the owner sees only our address
         get = request.method in ("GET", "HEAD")
@@ -160,7 +178,7 @@ class Peers:
             "GET" if get else request.method,
             _target(url, request),
             headers=headers,
-            data=await request.read() or None,
+            data=await read(request) or None,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=GET_S if get else POST_S, sock_connect=CONNECT_S),
         ) as reply:
@@ -176,7 +194,10 @@ class Peers:
         # Made here since it belongs to the loop that runs, which attach() doesn't know.
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # as many as there are requests
+                connector=aiohttp.TCPConnector(
+                    limit=0,  # as many as there are requests
+                    ssl=self._tls,
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),

@@ -14,6 +14,7 @@ from log.reader import LogReader
 from log.topics import TopicNames
 from settings import Settings
 from tables.jobs import JobTable
+from worker.tls import Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,4 @@ class Parts:
     runner: Runner
     resume: Resume
     lifecycle: Lifecycle
+    tls: Tls

@@ -2,18 +2,24 @@
 
 Problem
 ├── BadRequest     400  what was sent can't be read
+├── Unauthorized   401  a token is asked for
+├── Forbidden      403  it comes from another site
 ├── NotFound       404
+├── SlowBody       408  the body takes too long
 ├── Conflict       409  the job's state forbids it
 ├── Gone           410  what is needed for it has expired
 ├── TooLarge       413
 ├── Unsupported    415  a body of this kind is not read
+├── Misdirected    421  we don't go by this name
 ├── Unprocessable  422  it can be read, and a field is wrong
+├── TooMany        429  it comes too often; says by Retry-After when it won't
 └── Unavailable    503  later it will work; says so by Retry-After
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -22,10 +28,11 @@ import msgspec
 from aiohttp import web
 from faust.web.exceptions import WebError
 
+from web.headers import secure
+
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = "1"
-NOSNIFF = ("X-Content-Type-Options", "nosniff")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -40,7 +47,7 @@ class Problem(Exception):
     """
 
     status: ClassVar[int] = 500
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str, *, field: str | None = None, id: str | None = None) -> None:
         super().__init__(detail)
@@ -55,10 +62,30 @@ class BadRequest(Problem):
     status = 400
 
 
+class Unauthorized(Problem):
+    """No token, or a wrong one."""
+
+    status = 401
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(Problem):
+    """A browser was sent here by a page of another site."""
+
+    status = 403
+
+
 class NotFound(Problem):
     """There is no such job."""
 
     status = 404
+
+
+class SlowBody(Problem):
+    """The body doesn't come; the connection is closed."""
+
+    status = 408
+    headers: Mapping[str, str] = {"Connection": "close"}
 
 
 class Conflict(Problem):
@@ -83,7 +110,13 @@ class Unsupported(Problem):
     """The body is of a kind that can't be JSON."""
 
     status = 415
-    headers: ClassVar[Mapping[str, str]] = {"Accept-Post": "application/json"}
+    headers: Mapping[str, str] = {"Accept-Post": "application/json"}
+
+
+class Misdirected(Problem):
+    """Asked by a name that isn't known to be ours."""
+
+    status = 421
 
 
 class Unprocessable(Problem):
@@ -92,11 +125,25 @@ class Unprocessable(Problem):
     status = 422
 
 
+class TooMany(Problem):
+    """More than is allowed in a time.
+
+    Args:
+        retry_after_s: when it is again.
+    """
+
+    status = 429
+
+    def __init__(self, detail: str, *, retry_after_s: float) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(math.ceil(retry_after_s))}
+
+
 class Unavailable(Problem):
     """It can't be answered now; it will be later."""
 
     status = 503
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": RETRY_AFTER_S}
+    headers: Mapping[str, str] = {"Retry-After": RETRY_AFTER_S}
 
 
 def document(
@@ -115,23 +162,23 @@ def document(
         "instance": request.rel_url.raw_path,
         **{name: value for name, value in members.items() if value is not None},
     }
-    return web.Response(
+    response = web.Response(
         status=status,
         headers=headers,
         body=msgspec.json.encode(_encodable(body)),
         content_type="application/problem+json",
     )
+    secure(response)  # also where no signal is sent: what never became a request
+    return response
 
 
 @web.middleware
 async def as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn everything that is raised on the way into a problem document."""
     try:
-        response = await handler(request)
+        return await handler(request)
     except Exception as exc:
-        response = _answer(request, exc)
-    response.headers[NOSNIFF[0]] = NOSNIFF[1]
-    return response
+        return _answer(request, exc)
 
 
 def _answer(request: web.Request, exc: Exception) -> web.StreamResponse:

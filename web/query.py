@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from web.problems import BadRequest
-from web.shapes import ID_PATTERN, PLACES_PATTERN, described
+from web.shapes import ID_PATTERN, PLACES_PATTERN, STATES_PATTERN, described
 
 MAX_LIMIT = 1000
 
@@ -28,7 +28,11 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Of ``GET /job/all``; what has commas in it is read by ``web.listing``."""
 
     status: (
-        Annotated[str, described("Only jobs in these states, with commas between")] | UnsetType
+        Annotated[
+            str,
+            described("Only jobs in these states, with commas between", pattern=STATES_PATTERN),
+        ]
+        | UnsetType
     ) = UNSET
     handler: (
         Annotated[str, described("Only jobs of these handlers, with commas between")] | UnsetType
@@ -66,7 +70,10 @@ class WaitQuery(msgspec.Struct, frozen=True, kw_only=True):
 class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Of ``GET /job/events``."""
 
-    status: Annotated[str, described("Only these states, with commas between")] | UnsetType = UNSET
+    status: (
+        Annotated[str, described("Only these states, with commas between", pattern=STATES_PATTERN)]
+        | UnsetType
+    ) = UNSET
     handler: Annotated[str, described("Only jobs of this handler")] | UnsetType = UNSET
     id: Annotated[str, described("Only this job", pattern=ID_PATTERN)] | UnsetType = UNSET
     last_event_id: (

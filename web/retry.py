@@ -6,7 +6,7 @@ from aiohttp import web
 
 from jobs.model import Job, JobId, Status
 from web import keyed, reading
-from web.api import check_body, write
+from web.api import check_body, limit, write
 from web.problems import BadRequest, Conflict, Gone, NotFound, Unavailable, Unprocessable
 from web.reading import NotRead
 from web.site import JobsView
@@ -26,6 +26,7 @@ class RetryJob(JobsView):
         """
         job_id = self.site.lookup.parse(id)
         key = keyed.key_of(request)
+        limit(self.site)
         await self.body(request)
         forwarded = await self.site.peers.elsewhere(request, job_id.partition)
         if forwarded is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from settings import Settings
-from web import about, api, dead, described, events, files, metrics, retry
+from web import about, api, dead, described, events, files, login, metrics, retry
+from web.guard import Guard
+from web.headers import on_prepare
 from web.parts import Parts
 from web.problems import as_problems
 from web.server import serve_problems
@@ -32,12 +34,17 @@ ROUTES: tuple[tuple[str, type[JobsView]], ...] = (
     ("/assets/{name}", files.Asset),
     ("/healthz", about.Alive),
     ("/readyz", about.Ready),
+    ("/login", login.Login),
+    ("/logout", login.Logout),
 )
 
 
 def application_options(settings: Settings) -> dict[str, Any]:
     """Keyword arguments of the aiohttp application."""
-    return {"middlewares": [timed, as_problems], "client_max_size": settings.max_body_bytes}
+    return {
+        "middlewares": [timed, as_problems, Guard(settings).middleware],
+        "client_max_size": settings.max_body_bytes,
+    }
 
 
 def attach(app: JobsApp, parts: Parts) -> None:
@@ -47,6 +54,7 @@ def attach(app: JobsApp, parts: Parts) -> None:
     server[SITE] = site
     server[TIMES] = HttpTimes()
     server[metrics.SCRAPER] = metrics.Scraper(site, server[TIMES])
+    server.on_response_prepare.append(on_prepare)
     server.on_cleanup.append(site.peers.close)
     parts.lifecycle.on_drain.append(site.stop)
     server.on_shutdown.append(site.on_shutdown)  # after a crash there is no drain

@@ -16,6 +16,10 @@ from faust.web.drivers import aiohttp as driver
 
 from web.problems import document
 
+# A connection with no whole request on it for so long is closed, also when a few bytes of one come
+# now and then. Longer than proxies keep theirs (60 s), or they would send to one that is closing.
+IDLE_S = 75.0
+
 logger = logging.getLogger(__name__)
 
 
@@ -62,4 +66,4 @@ class ProblemRunner(web.AppRunner):
 def serve_problems(site: Web) -> None:
     """Let Faust's web server use our runner."""
     ours = cast(driver.Web, site)
-    ours._runner = ProblemRunner(ours.web_app, access_log=None)
+    ours._runner = ProblemRunner(ours.web_app, access_log=None, keepalive_timeout=IDLE_S)

@@ -18,6 +18,9 @@ ID_PATTERN = "^(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,17})$"
 _PLACE = ID_PATTERN.strip("^$")
 PLACES_PATTERN = rf"^{_PLACE}(\.{_PLACE})*$"
 
+_STATES = "|".join(Status)
+STATES_PATTERN = f"^({_STATES})(,({_STATES}))*$"
+
 
 def described(text: str, **schema: object) -> Meta:
     """What is told of a type, and isn't checked when an answer is read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,9 +13,11 @@ from faust.web.exceptions import WebError
 from faust.web.views import View
 
 from agents.keys import Keys
+from web.bodies import read
 from web.everyone import Everyone
 from web.history import Histories
 from web.letters import Letters
+from web.limits import Bucket
 from web.lookup import Lookup
 from web.owner import Owners, Peers
 from web.parts import Parts
@@ -24,6 +27,7 @@ from web.reference import CALLS
 from web.reference.model import Call
 from web.stats import Stats
 from web.tail import Tail
+from web.tokens import Tokens
 from web.waiting import Waiting
 from worker.app import JobsApp
 
@@ -44,12 +48,13 @@ class Site:
     tail: Tail
     keys: Keys
     letters: Letters
+    submissions: Bucket | None  # None: as many as come
 
     @classmethod
     def of(cls, app: JobsApp, parts: Parts) -> Site:
         """Put it together."""
         owners = Owners(app, parts)
-        peers = Peers(owners)
+        peers = Peers(owners, Tokens(parts.settings.api_tokens or ()), parts.tls.peers)
         lookup = Lookup(parts, owners)
         everyone = Everyone(parts, owners, peers)
         stats = Stats(parts, owners, peers)
@@ -58,19 +63,11 @@ class Site:
         tail = Tail.of(parts)
         keys = Keys(parts.reader, parts.submitter, parts.names.jobs, parts.jobs.places)
         letters = Letters(parts.reader, parts.names)
+        rate, burst = parts.settings.submit_rate, parts.settings.submit_burst
+        submissions = Bucket(rate, burst or rate, time.monotonic) if rate else None
         return cls(
-            app,
-            parts,
-            owners,
-            peers,
-            lookup,
-            everyone,
-            stats,
-            waiting,
-            histories,
-            tail,
-            keys,
-            letters,
+            *(app, parts, owners, peers, lookup, everyone, stats, waiting),
+            *(histories, tail, keys, letters, submissions),
         )
 
     def stop(self) -> None:
@@ -140,4 +137,4 @@ class JobsView(View):
         limit = self.site.parts.settings.max_body_bytes
         if (request.content_length or 0) > limit:
             raise TooLarge(too_large(limit))
-        return await request.read()
+        return await read(request)

@@ -89,6 +89,7 @@ class ApacheKafka:
         node: Node | None = None,
         heap: str = "512m",
         properties: Mapping[str, str] | None = None,
+        listeners: Mapping[str, int] | None = None,
     ) -> None:
         """
         Args:
@@ -96,6 +97,7 @@ class ApacheKafka:
             port: taken if it is free, else any.
             node: its place in a cluster; alone unless given.
             properties: lines of server.properties, in place of the usual ones.
+            listeners: more of them, by their protocol's name (``SASL_SSL``), with their ports.
         """
         self._temporary = folder is None
         self.folder = (folder or Path(tempfile.mkdtemp(prefix="apache-kafka-"))).absolute()
@@ -104,6 +106,7 @@ class ApacheKafka:
         self._node = node
         self._heap = f"-Xmx{heap}"
         self.properties = dict(properties or {})  # from the next start on
+        self._listeners = dict(listeners or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._log_from = 0
 
@@ -243,7 +246,14 @@ class ApacheKafka:
             "process.roles": "broker,controller",
             **place,
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{ports.LOOPBACK}:{controller}",
+            "listeners": ",".join(
+                f"{name}://{ports.LOOPBACK}:{port}"
+                for name, port in {
+                    "PLAINTEXT": self.port,
+                    "CONTROLLER": controller,
+                    **self._listeners,
+                }.items()
+            ),
             "log.dirs": str(logs),
             # As a careful operator has it: a topic that nobody made is an error.
             "auto.create.topics.enable": "false",

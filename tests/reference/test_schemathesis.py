@@ -69,7 +69,8 @@ def test_what_is_wrong_in_a_document_is_noticed(cluster: Cluster, tmp_path: Path
     document = worker.get("/openapi.json").json
     document["components"]["schemas"]["JobList"]["properties"]["missing"] = {"type": "string"}
     listing = document["paths"]["/job/all"]["get"]
-    listing["parameters"][2]["schema"]["maximum"] = 5_000
+    limit = next(each for each in listing["parameters"] if each["name"] == "limit")
+    limit["schema"]["maximum"] = 5_000
     listing["responses"]["200"]["headers"] = {
         "X-Total": {"required": True, "schema": {"type": "string"}}
     }

@@ -54,6 +54,20 @@ def test_the_defaults() -> None:
         "log": "text",
         "otel": "off",
         "audit_s": 2.0,
+        "api_tokens": None,
+        "allowed_hosts": (),
+        "submit_rate": 0,
+        "submit_burst": 0,
+        "tls_cert": None,
+        "tls_key": None,
+        "tls_ca": None,
+        "kafka_security": "plaintext",
+        "kafka_ca": None,
+        "kafka_cert": None,
+        "kafka_key": None,
+        "kafka_mechanism": "SCRAM-SHA-512",
+        "kafka_user": "",
+        "kafka_password": "",
     }
 
 
@@ -107,6 +121,11 @@ def test_settings_cannot_be_changed() -> None:
         ("JOBS_MAX_ROW", "100000000", 100_000_000),
         ("JOBS_SESSION_TIMEOUT", "1s", 1.0),
         ("JOBS_AUDIT", "100ms", 0.1),
+        ("JOBS_API_TOKEN", "0123456789abcdef", ("0123456789abcdef",)),
+        ("JOBS_API_TOKEN", f"{'a' * 16}==, {'b' * 500}", ("a" * 16 + "==", "b" * 500)),
+        ("JOBS_ALLOWED_HOSTS", "Jobs.example, *.svc,a", ("jobs.example", "*.svc", "a")),
+        ("JOBS_ALLOWED_HOSTS", "*", ("*",)),
+        ("JOBS_SUBMIT_RATE", "1000000", 1_000_000),
     ],
 )
 def test_a_value(name: str, text: str, value: Any) -> None:
@@ -155,6 +174,19 @@ WRONG = [
     ("JOBS_STORE", "disk", "must be memory or rocksdb"),
     ("JOBS_STORE_DIR", "a\0b", "must be the path of a folder"),
     ("JOBS_AUDIT", "99ms", f"{DURATION} 0.1s"),
+    *[("JOBS_ALLOWED_HOSTS", text, "must be host names") for text in (
+        "a b", "http://a", "a:1", "a.*",
+    )],
+    *[(name, text, f"{WHOLE} 0 to 1000000") for text in ("-1", "0.5", "10/s") for name in (
+        "JOBS_SUBMIT_RATE", "JOBS_SUBMIT_BURST",
+    )],
+    *[(name, "/nowhere/x.pem", "must be a file that this worker may read (No") for name in (
+        "JOBS_TLS_CERT", "JOBS_TLS_KEY", "JOBS_TLS_CA",
+        "JOBS_KAFKA_CA", "JOBS_KAFKA_CERT", "JOBS_KAFKA_KEY",
+    )],
+    ("JOBS_KAFKA_SECURITY", "tls", "must be plaintext or ssl or sasl_plaintext or sasl_ssl"),
+    ("JOBS_KAFKA_SASL_MECHANISM", "GSSAPI", "must be PLAIN or"),
+    ("JOBS_KAFKA_USER", "a\nb", "must be one line"),
 ]  # fmt: skip
 
 
@@ -166,7 +198,61 @@ def test_a_wrong_value_gives_one_line_that_names_it(name: str, text: str, told: 
 
 
 def test_every_setting_that_can_be_wrong_was_tried() -> None:
-    assert {name for name, _, _ in WRONG} == set(ROWS)
+    assert {name for name, _, _ in WRONG} | {name for name, _, _ in SECRETS} == set(ROWS)
+
+
+SECRETS = [
+    *[("JOBS_API_TOKEN", text, "must be 16 to 500 letters") for text in (
+        "fifteen-letters", "sixteen letters!", "x" * 501, f"{'x' * 16},", f"{'x' * 16},short",
+        "ü" * 16,
+    )],
+    ("JOBS_KAFKA_PASSWORD", "se\ncret", "must be one line"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "told"), SECRETS)
+def test_a_wrong_secret_is_not_shown(name: str, text: str, told: str) -> None:
+    (line,) = lines(**{name: text})
+    assert line.startswith(f"{name}: {told}")
+    assert text not in line
+
+
+def test_secrets_are_in_no_repr() -> None:
+    secret = "a-secret-of-length"
+    shown = repr(
+        load(
+            {
+                "JOBS_API_TOKEN": secret,
+                "JOBS_KAFKA_SECURITY": "sasl_ssl",
+                "JOBS_KAFKA_USER": "me",
+                "JOBS_KAFKA_PASSWORD": secret,
+            }
+        )
+    )
+    assert secret not in shown
+    assert "'me'" in shown
+
+
+def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{'a' * 16}\n")
+    assert load({"JOBS_API_TOKEN_FILE": str(file)}).api_tokens == ("a" * 16,)
+    both = {"JOBS_API_TOKEN_FILE": str(file), "JOBS_API_TOKEN": "b" * 16}
+    assert load(both).api_tokens == ("b" * 16,)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b" \n", "the file is empty"), (b"\xff", "text"), (None, "No such file")]
+)
+def test_a_secret_file_with_nothing_in_it_leaves_nothing_open(
+    tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    (line,) = lines(JOBS_API_TOKEN_FILE=str(file))
+    assert line.startswith("JOBS_API_TOKEN: JOBS_API_TOKEN_FILE=")
+    assert told in line
 
 
 def test_several_wrong_values_give_a_line_each() -> None:
@@ -188,6 +274,31 @@ def test_several_wrong_values_give_a_line_each() -> None:
         (
             {"JOBS_MAX_BODY": "1995001"},
             "JOBS_MAX_BODY: must be at least 5000 less than JOBS_MAX_ROW",
+        ),
+        (
+            {"JOBS_TLS_CERT": __file__},
+            "JOBS_TLS_CERT and JOBS_TLS_KEY: give both, or neither",
+        ),
+        (
+            {"JOBS_KAFKA_SECURITY": "ssl", "JOBS_KAFKA_KEY": __file__},
+            "JOBS_KAFKA_CERT and JOBS_KAFKA_KEY: give both, or neither",
+        ),
+        (
+            {"JOBS_KAFKA_CA": __file__},
+            "JOBS_KAFKA_CA, JOBS_KAFKA_CERT: need JOBS_KAFKA_SECURITY=ssl or sasl_ssl",
+        ),
+        *(
+            (
+                environ,
+                "JOBS_KAFKA_USER, JOBS_KAFKA_PASSWORD: give both with "
+                "JOBS_KAFKA_SECURITY=sasl_ssl or sasl_plaintext, and none without",
+            )
+            for environ in (
+                {"JOBS_KAFKA_SECURITY": "sasl_ssl", "JOBS_KAFKA_USER": "a"},
+                {"JOBS_KAFKA_SECURITY": "sasl_plaintext"},
+                {"JOBS_KAFKA_USER": "a", "JOBS_KAFKA_PASSWORD": "b"},
+                {"JOBS_KAFKA_SECURITY": "ssl", "JOBS_KAFKA_PASSWORD": "b"},
+            )
         ),
     ],
 )
@@ -220,6 +331,7 @@ def test_the_largest_record_holds_the_largest_row() -> None:
         ({"JOBS_BIND": "::1"}, "http://[::1]:8080"),
         ({"JOBS_BIND": "0.0.0.0"}, f"http://{socket.gethostname()}:8080"),
         ({"JOBS_BIND": "::"}, f"http://{socket.gethostname()}:8080"),
+        ({"JOBS_TLS_CERT": __file__, "JOBS_TLS_KEY": __file__}, "https://127.0.0.1:8080"),
         ({"JOBS_BIND": "::", "JOBS_ADVERTISED_URL": "https://a:1/"}, "https://a:1"),
     ],
 )

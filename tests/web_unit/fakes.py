@@ -11,7 +11,7 @@ from yarl import URL
 
 from agents.submit import Submitter
 from jobs.model import Job, JobId, Status
-from log.reader import Record, Slice
+from log.reader import LogReader, Record, Slice
 from log.topics import TopicNames
 from log.writer import Entry, LogWriter
 from tables.fold import Fence
@@ -78,6 +78,9 @@ class Log:
                 break
             start = step.next
         return found
+
+    async def since(self, topic: str, partition: int, at_ms: int, near: int = 200) -> int:
+        return await LogReader.since(self, topic, partition, at_ms, near)  # type: ignore[arg-type] # it asks nothing else
 
     def _of(self, topic: str) -> dict[int, list[Record]]:
         topics = {NAMES.jobs: self.partitions, NAMES.changelog: self.changelog}
@@ -153,7 +156,10 @@ class Worker:
             reader=log,
             tail_reader=log,
             lifecycle=SimpleNamespace(partitions=count, draining=False),
-            settings=SimpleNamespace(max_body_bytes=1_000),
+            settings=SimpleNamespace(
+                max_body_bytes=1_000, api_tokens=None, submit_rate=0, submit_burst=0
+            ),
+            tls=SimpleNamespace(peers=None),
         )
         self.parts = cast(Parts, parts)
         app = SimpleNamespace(

@@ -17,6 +17,7 @@ from tables.fold import Fence
 from tests.web_unit.fakes import ME, NAMES, Log, Worker, decoded
 from web.owner import FORWARDED, USER, Peers
 from web.problems import as_problems
+from web.tokens import COOKIE, Tokens
 
 Client = TestClient[web.Request, web.Application]
 
@@ -38,7 +39,8 @@ async def owner_answers(request: web.Request) -> web.Response:
 class Pair:
     """A worker that was asked, and the owner of partition 1."""
 
-    def __init__(self, worker: Worker, client: Client, owner: BaseTestServer) -> None:
+    def __init__(self, worker: Worker, client: Client, owner: BaseTestServer, peers: Peers) -> None:
+        self.peers = peers
         self.worker, self.client, self.owner = worker, client, owner
 
     def owns(self, url: str | None, partition: int = 1) -> None:
@@ -64,7 +66,7 @@ async def pair() -> AsyncIterator[Pair]:
         near = web.Application(middlewares=[as_problems])
         near.router.add_route("*", "/job/{partition}/{any}", asked)
         client: Client = await stack.enter_async_context(TestClient(TestServer(near)))
-        made = Pair(worker, client, owner)
+        made = Pair(worker, client, owner, peers)
         made.owns(str(owner.make_url("")))
         yield made
 
@@ -113,6 +115,23 @@ async def test_method_path_query_body_and_headers_go_there_and_the_answer_comes_
     assert headers[FORWARDED.lower()] == "1"
     assert headers[USER.lower()] == "127.0.0.1"
     assert "x-hop" not in headers
+
+
+@pytest.mark.asyncio
+async def test_a_browsers_cookie_becomes_the_workers_token(pair):
+    pair.peers.tokens = Tokens(["0123456789abcdef"])
+    headers = {
+        "Cookie": f"{COOKIE}={pair.peers.tokens.session()}",
+        "Origin": "http://me",
+        "Sec-Fetch-Site": "same-origin",
+        "Referer": "http://me/",
+    }
+    async with pair.client.post("/job/1/cancel", headers=headers) as reply:
+        told = (await reply.json())["headers"]
+    assert told["authorization"] == "Bearer 0123456789abcdef"
+    assert not {name.lower() for name in headers} & set(told)
+    async with pair.client.get("/job/1/x", headers={"Authorization": "Bearer mine"}) as reply:
+        assert (await reply.json())["headers"]["authorization"] == "Bearer mine"
 
 
 @pytest.mark.asyncio

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from faust.web.exceptions import NotFound as FaustNotFound
 
+from web.headers import on_prepare
 from web.problems import Unavailable, Unprocessable, as_problems
 
 RAISED = {
@@ -36,6 +37,7 @@ async def echo(request: web.Request) -> web.Response:
 @pytest_asyncio.fixture
 async def client() -> AsyncIterator[Client]:
     app = web.Application(middlewares=[as_problems], client_max_size=100)
+    app.on_response_prepare.append(on_prepare)
     app.router.add_get("/raise/{name}", fault)
     app.router.add_post("/echo", echo)
     async with TestClient(TestServer(app)) as made:

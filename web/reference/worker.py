@@ -90,6 +90,47 @@ CALLS = {
         open=True,
         any_query=True,
     ),
+    ("GET", "/login"): Call(
+        name="getLogin",
+        tag="access",
+        summary="The form by which browsers log in",
+        curl="curl {url}/login",
+        answers={
+            200: Answer(text="The form", media=HTML),
+            303: Answer(text="No token is asked for", media=""),
+        },
+        open=True,
+        any_query=True,
+    ),
+    ("POST", "/login"): Call(
+        name="logIn",
+        tag="access",
+        summary="A cookie for the token, for browsers",
+        text="The body is a form with the field `token`. The cookie is good for twelve hours, at "
+        "any worker. Programs send the token itself.",
+        curl='curl -i {url}/login -d "token=$JOBS_API_TOKEN"',
+        answers={
+            303: Answer(text="The cookie is set, or no token is asked for", media=""),
+            403: Answer(text="It is not the token: the form again", media=HTML),
+        },
+        problems={
+            408: "The body takes too long",
+            413: "The body is too large",
+            415: "The body is of another kind",
+            429: "Too many tries from this address",
+        },
+        open=True,
+        any_query=True,
+    ),
+    ("POST", "/logout"): Call(
+        name="logOut",
+        tag="access",
+        summary="Let the browser forget the cookie",
+        curl="curl -i -X POST {url}/logout",
+        answers={303: Answer(text="The cookie is gone", media="")},
+        open=True,
+        any_query=True,
+    ),
     ("GET", "/openapi.json"): Call(
         name="getOpenApi",
         tag="reference",
