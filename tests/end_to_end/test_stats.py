@@ -32,9 +32,11 @@ def test_both_workers_tell_of_all(cluster: Cluster) -> None:
 
     wanted = {**NONE, "done": 20, "failed": 4, "executing": 6, "waiting": 2}
 
+    # Intake moves its place on for what it has been given together, so that those of the running
+    # jobs whose neighbours have no room may still count as not read.
     def settled(worker: WorkerProcess) -> bool:
         told = worker.get("/stats").json
-        return bool(told["lag"] == lag and told["jobs"] == wanted)
+        return bool(lag <= told["lag"] <= lag + len(running) and told["jobs"] == wanted)
 
     for worker in workers:
         until(lambda worker=worker: settled(worker), 30, "all that may run do")  # type: ignore[misc]
@@ -54,8 +56,9 @@ def test_both_workers_tell_of_all(cluster: Cluster) -> None:
         for place in told["partitions"]:
             owner = next(w for w in told["workers"] if place["partition"] in w["partitions"])
             assert place["worker"] == owner["url"]
-            assert (place["end"], place["lag"]) == (10, 2)
-            assert place["position"] == 8
+            assert place["end"] == 10
+            assert place["position"] in (6, 7, 8)
+            assert place["lag"] == 10 - place["position"]
 
     def counted() -> bool:
         points = workers[0].get("/stats").json["series"]["points"]
