@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka.client import ConnectionGroup
 from aiokafka.conn import CloseReason
 from aiokafka.errors import InvalidSessionTimeoutError
+from aiokafka.protocol.group import SyncGroupRequest
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +25,17 @@ def attend(coordinator: Any, session_s: float, heartbeat_at: Callable[[float], N
     Args:
         session_s: what is asked of the broker, for messages.
         heartbeat_at: called with the ``time.monotonic()`` at which a heartbeat was sent that
-            the broker took.
+            the broker took, or the last request of a join: a session begins with it, and the
+            network may be gone before the first heartbeat.
     """
-    heartbeat = coordinator._do_heartbeat
+    heartbeat, send = coordinator._do_heartbeat, coordinator._send_req
+
+    async def noted_join(request: Any) -> Any:
+        asked_at = time.monotonic()
+        response = await send(request)
+        if isinstance(request, SyncGroupRequest) and not response.error_code:
+            heartbeat_at(asked_at)
+        return response
 
     async def noted() -> Any:
         asked_at = time.monotonic()
@@ -54,6 +63,7 @@ def attend(coordinator: Any, session_s: float, heartbeat_at: Callable[[float], N
         await asyncio.wait([coordinator._closing], timeout=AGAIN_S)
         coordinator.request_rejoin()
 
+    coordinator._send_req = noted_join
     coordinator._do_heartbeat = noted
     coordinator._push_error_to_user = go_on
 

@@ -90,8 +90,11 @@ class JobsConsumerThread(driver.AIOKafkaConsumerThread):
         async def commit() -> bool:
             ours = consumer.assignment()
             offsets = {driver.ensure_aiokafka_TP(tp): place for tp, place in places.items()}
+            kept = {tp: (n, "") for tp, n in offsets.items() if tp in ours}
+            if not kept:  # all have gone meanwhile; aiokafka would call it an error
+                return True
             try:
-                await consumer.commit({tp: (n, "") for tp, n in offsets.items() if tp in ours})
+                await consumer.commit(kept)
             except (CommitFailedError, IllegalStateError):
                 return False
             return True
@@ -108,7 +111,7 @@ class JobsConsumer(driver.Consumer):
     """
 
     heartbeat_at: float = 0.0
-    """``time.monotonic()`` when the last heartbeat that the broker took was sent."""
+    """``time.monotonic()`` when the last heartbeat, or join, that the broker took was sent."""
 
     _thread: JobsConsumerThread
 

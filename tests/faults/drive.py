@@ -29,6 +29,11 @@ REST_S = 120.0
 READY_S = 90.0
 TRACES = re.compile(r"Traceback|please report", re.IGNORECASE)
 FINAL = ("done", "failed", "canceled")
+# A process of handlers whose worker was killed while it handed it over what to do; the standard
+# library is still before our code there.
+ORPHAN = re.compile(
+    r'Traceback .*\n  File "<string>", line 1, in <module>\n(?: .*\n)+EOFError: Ran out of input'
+)
 POISONED = 9  # exit code of the load's poison
 
 
@@ -90,6 +95,7 @@ class Drive:
             "JOBS_GRACE": "1s",
             "JOBS_WORKERS": "30",
             "JOBS_RERUN_WORKERS": "30",
+            **plan.settings,
         }
         self._copies = folder / "copies"
         if plan.store:
@@ -139,6 +145,8 @@ class Drive:
                     partitions=PARTITIONS,
                     seed=plan.seed,
                     rate=plan.rate,
+                    pollers=plan.readers[0],
+                    listers=plan.readers[1],
                 )
                 async with asyncio.TaskGroup() as group:
                     group.create_task(load.run(plan.jobs))
@@ -313,7 +321,7 @@ class Drive:
 
     def _read_logs(self) -> None:
         for path in sorted(self.folder.glob("worker-*.log")):
-            lines = path.read_text(errors="replace").splitlines()
+            lines = ORPHAN.sub("", path.read_text(errors="replace")).splitlines()
             for n, line in enumerate(lines):
                 if TRACES.search(line):
                     said = "\n".join(lines[max(0, n - 2) : n + 12])

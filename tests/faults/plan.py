@@ -7,7 +7,7 @@ them; a schedule that failed once is run many times to see it again.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 POINTS = (
@@ -55,7 +55,8 @@ class Plan:
     """A schedule of faults over a load.
 
     ``lives``: for each worker the settings of its lives, one after another; when they are used
-    up, it lives on with none.
+    up, it lives on with none. ``readers``: how many follow jobs, and how many read lists.
+    ``settings``: of all workers.
     """
 
     seed: int
@@ -68,6 +69,8 @@ class Plan:
     poison: int = 0
     long_s: float = 0.0
     store: bool = False
+    readers: tuple[int, int] = (8, 2)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def jobs(self) -> int:

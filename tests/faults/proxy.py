@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 HOST = "127.0.0.1"
-METADATA, FIND_COORDINATOR, JOIN_GROUP = 3, 10, 11  # API keys
+METADATA, FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT = 3, 10, 11, 12  # API keys
 # The last versions before the compact encodings, which are not read here.
 READ_UP_TO = {METADATA: 8, FIND_COORDINATOR: 2}
 MAX_FRAME = 100 * 1024 * 1024

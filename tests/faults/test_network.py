@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import HEARTBEAT, Proxy
 from tests.harness import FINAL, Cluster, WorkerProcess, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
@@ -72,6 +72,21 @@ def test_a_worker_that_is_cut_off_for_longer_than_its_session(
     late = {states[id]["worker"] for id in ids[-40:]}
     assert len(late) == 2, "it runs jobs again"
     assert cut_off.submit(handler="echo", data=1)
+
+
+def test_a_worker_that_is_cut_off_before_its_first_heartbeat_answers_for_nothing(
+    cluster: Cluster, network: Proxy
+) -> None:
+    """It has been in the group for less than the time between two heartbeats."""
+    other = cluster.worker(JOBS_SESSION_TIMEOUT="6s")
+    network.swallow(HEARTBEAT, 1_000)
+    cut_off = cluster.worker(ready=False, KAFKA=network.address, JOBS_SESSION_TIMEOUT="6s")
+    until(lambda: cut_off.answers() and owned(cut_off), 60, "it owns partitions")
+    (id,) = cluster.produce([b'{"handler": "echo"}'], partition=owned(cut_off)[0])
+    until(lambda: cut_off.status(id)["status"] == "done", 20, "it has the row")
+    network.cut()
+    until(lambda: owned(other) == [0, 1, 2, 3], 60, "the other one owns all")
+    assert cut_off.get(f"/job/{id}/status").status == 503
 
 
 def done(cluster: Cluster, ids: list[str]) -> int:

@@ -50,7 +50,7 @@ class Report:
         """All of it as JSON has it."""
         return {**asdict(self), "violations": [v._asdict() for v in self.violations]}
 
-    def text(self) -> str:
+    def text(self, *, recoveries: bool = True) -> str:
         """All of it in lines; of many violations of one rule the first ones."""
         extra = self.duplicates
         lines = [
@@ -63,7 +63,7 @@ class Report:
             f"reads behind another reader's: {self.stale_reads}",
             "not answered: " + _counts(self.unanswered),
             "evidence: " + _counts(self.evidence),
-            *(f"killed: {recovery}" for recovery in self.recoveries),
+            *(f"killed: {recovery}" for recovery in self.recoveries if recoveries),
         ]
         missing = [name for name, count in self.evidence.items() if not count]
         if missing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +14,7 @@ from tests.faults.checker.model import FINAL, Call, Violation, place
 def lists(case: Case) -> Iterator[Violation]:
     """Each page, in the course of the run and at rest, has every job that was accepted before
     it was asked for and that it is about; in order, each once, and none that doesn't exist."""
-    accepted = [(calls[0].end, place(job), job) for job, calls in case.accepted.items()]
-    ends = [end for end, _, _ in accepted]
+    accepted = sorted((place(job), job, calls[0].end) for job, calls in case.accepted.items())
     finals = _seen_final(case)
     for call in (*case.history.calls, *case.history.served):
         if not (call.is_list and call.status == 200):
@@ -25,8 +24,11 @@ def lists(case: Case) -> Iterator[Violation]:
             continue  # one worker's own part is rule I6's
         there = {entry["id"] for entry in call.answer["jobs"]}
         absent = {n for missing in call.answer["missing"] for n in missing["partitions"]}
-        for _, where, job in accepted[: bisect_left(ends, call.begin)]:
-            if job in there or where[0] in absent or not _covers(call, where):
+        first, last = _range(call)
+        for where, job, told in accepted[bisect_right(accepted, (first, "~")) :]:
+            if last is not None and where > last:
+                break
+            if told >= call.begin or job in there or where[0] in absent:
                 continue
             if job not in case.records:
                 continue  # rule I1's
@@ -36,10 +38,10 @@ def lists(case: Case) -> Iterator[Violation]:
 
 
 def _form(case: Case, call: Call) -> Iterator[Violation]:
-    after = place(call.query["cursor"]) if "cursor" in call.query else (-1, -1)
+    after, last = _range(call)
     for entry in call.answer["jobs"]:
         where = place(entry["id"])
-        if where <= after or not _covers(call, where):
+        if where <= after or (last is not None and where > last):
             yield Violation("I8", entry["id"], f"out of order, or twice: {_short(call)}")
         if entry["id"] not in case.records:
             yield Violation("I8", entry["id"], f"listed, but not in the log: {_short(call)}")
@@ -49,12 +51,12 @@ def _form(case: Case, call: Call) -> Iterator[Violation]:
         after = where
 
 
-def _covers(call: Call, where: tuple[int, int]) -> bool:
-    """Whether a page is about this place."""
+def _range(call: Call) -> tuple[tuple[int, int], tuple[int, int] | None]:
+    """A page is about the places behind the first of these up to the second."""
     cursor, following = call.query.get("cursor"), call.answer["next"]
     # A worker's own page holds one more than asked for, so that who merges can tell.
-    ended = following is not None and not call.forwarded and where > place(following)
-    return not ended and (cursor is None or where > place(cursor))
+    last = None if following is None or call.forwarded else place(following)
+    return (-1, -1) if cursor is None else place(cursor), last
 
 
 def _asked_for(case: Case, call: Call, job: str, finals: dict[str, float]) -> bool:
