@@ -1,10 +1,10 @@
-"""The views of the worker itself: alive, ready, counts, and the front page."""
+"""The views of the worker itself: alive, ready, counts."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from web import page, render, shapes
+from web import render, shapes
 from web.owner import FORWARDED
 from web.problems import Unavailable
 from web.site import JobsView
@@ -42,15 +42,3 @@ class Stats(JobsView):
         if FORWARDED in request.headers:
             return render.answer(await self.site.stats.share())
         return render.answer(await self.site.stats.all(request))
-
-
-class Front(JobsView):
-    """``GET /``."""
-
-    async def get(self, request: web.Request) -> web.Response:
-        """What this is, and how to use it."""
-        return web.Response(
-            text=page.front(page.base_url(request.scheme, request.host, self.site.owners.me)),
-            content_type="text/html",
-            headers={"Content-Security-Policy": page.POLICY},
-        )

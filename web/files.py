@@ -1,4 +1,5 @@
-"""``GET /assets/{name}``: the files of the pages. They are read once; no path is ever opened."""
+"""``GET /`` and ``GET /assets/{name}``: the page, and the files of all pages. They are read once;
+no path is ever opened."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from web.page import FILES_POLICY
 from web.problems import NotFound
 from web.site import JobsView
 
@@ -29,16 +31,31 @@ class File(NamedTuple):
     tag: str
 
 
+def _read(path: Path, kind: str) -> File:
+    body = path.read_bytes()
+    return File(body, kind, sha256(body).hexdigest()[:16])
+
+
 def _all() -> dict[str, File]:
-    found = {}
-    for path in sorted(FOLDER.iterdir()):
-        if path.suffix in _KINDS:
-            body = path.read_bytes()
-            found[path.name] = File(body, _KINDS[path.suffix], sha256(body).hexdigest()[:16])
-    return found
+    return {
+        path.name: _read(path, _KINDS[path.suffix])
+        for path in sorted(FOLDER.iterdir())
+        if path.suffix in _KINDS
+    }
 
 
 FILES = _all()
+PAGE = _read(FOLDER / "index.html", "text/html")
+
+
+class Page(JobsView):
+    """``GET /``."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """The page that shows what is happening; its scripts ask for the rest."""
+        response = _answer(request, PAGE)
+        response.headers["Content-Security-Policy"] = FILES_POLICY
+        return response
 
 
 class Asset(JobsView):
@@ -49,16 +66,20 @@ class Asset(JobsView):
         file = FILES.get(name)
         if file is None:
             raise NotFound("there is no such file")
-        response = web.Response(
-            headers={"Cache-Control": "no-cache"}, content_type=file.kind, charset=_charset(file)
-        )
-        response.etag = file.tag
-        given = request.if_none_match or ()
-        if any(etag.value in (file.tag, "*") for etag in given):
-            response.set_status(304)
-        else:
-            response.body = file.body
-        return response
+        return _answer(request, file)
+
+
+def _answer(request: web.Request, file: File) -> web.Response:
+    response = web.Response(
+        headers={"Cache-Control": "no-cache"}, content_type=file.kind, charset=_charset(file)
+    )
+    response.etag = file.tag
+    given = request.if_none_match or ()
+    if any(etag.value in (file.tag, "*") for etag in given):
+        response.set_status(304)
+    else:
+        response.body = file.body
+    return response
 
 
 def _charset(file: File) -> str | None:

@@ -32,14 +32,15 @@ _PAGE = Template("""\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Log in - Jobs on Kafka</title>
-<main>
+<link rel="stylesheet" href="/assets/app.css">
+<main class="login">
 <h1>Jobs on Kafka</h1>
 $said
 <form method="post" action="/login">
 <p><label for="token">Token (one of JOBS_API_TOKEN)</label></p>
 <p><input id="token" name="token" type="password" autocomplete="current-password" required
  autofocus></p>
-<p><button type="submit">Log in</button></p>
+<p><button type="submit" class="primary">Log in</button></p>
 </form>
 </main>
 </html>

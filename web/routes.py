@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from settings import Settings
-from web import about, api, dead, described, events, files, login, metrics, retry
+from web import about, api, dead, described, events, files, login, metrics, retry, running
 from web.guard import Guard
 from web.headers import on_prepare
 from web.parts import Parts
@@ -17,7 +17,7 @@ from worker.app import JobsApp
 
 ROUTES: tuple[tuple[str, type[JobsView]], ...] = (
     # Not last: Faust adds a page of its own at the end, and aiohttp would take both for one.
-    ("/", about.Front),
+    ("/", files.Page),
     ("/job", api.SubmitJob),
     ("/job/all", api.ListJobs),
     ("/job/events", events.Events),
@@ -28,6 +28,7 @@ ROUTES: tuple[tuple[str, type[JobsView]], ...] = (
     ("/job/{id}/record", dead.JobRecord),
     ("/job/{id}/retry", retry.RetryJob),
     ("/stats", about.Stats),
+    ("/about", running.About),
     ("/metrics", metrics.Metrics),
     ("/openapi.json", described.OpenApi),
     ("/docs", described.Docs),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from web import shapes
 from web.reference.model import HTML, JSON, Answer, Call
+from web.shapes_about import AboutAnswer
 from web.shapes_stats import StatsAnswer
 
 _STATS = {
@@ -45,6 +46,29 @@ _STATS = {
     "missing": [],
 }
 
+_ABOUT = {
+    "worker": "http://a:8080",
+    "kafka": "kafka:9092",
+    "login": False,
+    "topics": {
+        "jobs": "jobs",
+        "retry": "jobs-retry",
+        "cancel": "jobs-cancel",
+        "dead": "jobs-dead",
+        "changelog": "jobs-jobs-changelog",
+    },
+    "handlers": [
+        {
+            "name": "email",
+            "default": False,
+            "doc": "Sends one mail.",
+            "kind": "async",
+            "timeout": "5s",
+            "reruns": 2,
+        }
+    ],
+}
+
 CALLS = {
     ("GET", "/stats"): Call(
         name="getStats",
@@ -63,6 +87,14 @@ CALLS = {
         curl="curl {url}/metrics",
         answers={200: Answer(text="The metrics", media="text/plain")},
         any_query=True,
+    ),
+    ("GET", "/about"): Call(
+        name="getAbout",
+        tag="workers",
+        summary="What this worker runs: broker, topics, handlers",
+        text="It stays the same while the worker lives.",
+        curl="curl {url}/about",
+        answers={200: Answer(text="What it runs", shape=AboutAnswer, example=_ABOUT)},
     ),
     ("GET", "/healthz"): Call(
         name="isAlive",
@@ -162,9 +194,12 @@ CALLS = {
     ("GET", "/"): Call(
         name="getPage",
         tag="reference",
-        summary="The front page",
+        summary="The page that shows what is happening",
         curl="curl {url}/",
-        answers={200: Answer(text="The page", media=HTML)},
+        answers={
+            200: Answer(text="The page", media=HTML),
+            304: Answer(text="It is still the one that `If-None-Match` names", media=""),
+        },
         any_query=True,
     ),
 }
