@@ -19,7 +19,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 	--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka faults faults-selftest soak million fuzz docs check lock clean
+.PHONY: help run test test-kafka test-rocksdb faults faults-selftest soak million fuzz docs check lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -33,7 +33,12 @@ test: $(DEV) ## the whole test suite, on two cores
 
 test-kafka: $(DEV) ## what needs a broker, on Apache Kafka (Java 17 and Maven; or KAFKA=host:port)
 	@exec $(APACHE) $(BIN)/python -m pytest -n 2 --dist loadgroup \
-		tests/kafka tests/broker tests/end_to_end tests/faults $(ARGS)
+		tests/kafka tests/broker tests/end_to_end tests/faults \
+		--ignore tests/faults/test_checker.py --ignore tests/faults/test_independence.py $(ARGS)
+
+test-rocksdb: $(DEV) ## what runs workers, each with a copy of the rows on disk
+	@TEST_STORE=rocksdb exec $(BIN)/python -m pytest -n 2 --dist loadgroup \
+		$(or $(ARGS),tests/broker tests/end_to_end tests/faults)
 
 faults: $(DEV) ## SEEDS=20 schedules of faults from START=1 on, on Apache Kafka: what is lost, or goes back?
 	@exec $(BIN)/python -m tests.faults --seeds $(or $(SEEDS),20) --start $(or $(START),1) $(ARGS)

@@ -117,6 +117,8 @@ def run(wanted: Plan, keep: bool = False, rest_s: float = REST_S) -> Outcome:
 def tell(outcome: Outcome) -> None:
     """What was done, and what came of it."""
     print(f"-- {outcome.plan}")
+    for fault in outcome.left_out:
+        print(f"LEFT OUT: {fault}")
     print(outcome.report.text())
     for misdeed in outcome.misdeeds:
         print(f"! {misdeed}")

@@ -18,6 +18,7 @@ from tests.faults.brokers import Brokers
 from tests.faults.checker.files import load as load_history
 from tests.faults.checker.judge import judge
 from tests.faults.checker.report import Report
+from tests.faults.disk import Disk, NoDisk
 from tests.faults.load import Load
 from tests.faults.plan import NETWORK, SESSION_S, Plan, Step
 from tests.faults.recording import Events, Http, Kafka, Recorder
@@ -66,6 +67,7 @@ class Outcome:
     misdeeds: list[str]
     seconds: float
     folder: Path
+    left_out: list[str]  # faults that can't be done on this machine
 
     @property
     def good(self) -> bool:
@@ -97,7 +99,9 @@ class Drive:
             "JOBS_RERUN_WORKERS": "30",
             **plan.settings,
         }
-        self._copies = folder / "copies"
+        self._disk: Disk | None = None
+        self.left_out: list[str] = []
+        self._copies = folder / "disk" / "copies"
         if plan.store:
             self._settings |= {"JOBS_STORE": "rocksdb", "JOBS_STORE_DIR": str(self._copies)}
         if plan.brokers > 1:
@@ -106,6 +110,11 @@ class Drive:
     async def run(self) -> Outcome:
         """Load, faults, rest, judgement."""
         began = time.monotonic()
+        if any(step.fault == "fill the disk" for step in self.plan.steps):
+            try:
+                self._disk = Disk(self.folder / "disk")
+            except NoDisk as why:
+                self.left_out.append(f"the disk is not filled, since none can be mounted: {why}")
         try:
             await self._under_load()
             await self._heal()
@@ -122,8 +131,10 @@ class Drive:
                 with contextlib.suppress(Exception):
                     undo()
             self.cluster.close()
+            if self._disk is not None:
+                self._disk.close()
         took = time.monotonic() - began
-        return Outcome(self.plan, report, self.misdeeds, took, self.folder)
+        return Outcome(self.plan, report, self.misdeeds, took, self.folder, self.left_out)
 
     async def _under_load(self) -> None:
         plan = self.plan
@@ -183,6 +194,10 @@ class Drive:
         if step.fault == "kill the leader":
             again = await asyncio.to_thread(self.brokers.kill_leader, self.cluster.jobs)
             await self._undone(step, again)
+        elif step.fault == "fill the disk":
+            if self._disk is not None:
+                await asyncio.to_thread(self._disk.fill)
+                await self._undone(step, self._disk.free)
         elif step.fault == "join":
             joined = Slot(step.target, [])
             self.slots.append(joined)

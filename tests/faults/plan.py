@@ -133,6 +133,12 @@ def plan(seed: int, *, seconds: float = 20.0, rate: float = 20.0) -> Plan:
             case "clock":
                 by = choice.choice((-3600, -30, 30, 3600))
                 lives[target].append({"CLOCK_JUMP": f"{some_time()}:{by}"})
+    if "store" in families:
+        # By a choice of its own: the other schedules stay what they were.
+        disk = random.Random(f"disk {seed}")
+        if disk.random() < 2 / 3:
+            at = round(disk.uniform(2.0, seconds - 2.0), 1)
+            steps.append(Step(at, "fill the disk", 0, disk.uniform(2, 6)))
     lives = [[everywhere | life for life in [*own, {}]] for own in lives]
     return Plan(
         seed=seed,
