@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,16 @@ class JobsConsumerThread(driver.AIOKafkaConsumerThread):
                 coordinator.reset_generation()
 
             coordinator._maybe_leave_group = vanish
-        await super().on_thread_stop()
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            # aiokafka 0.14: the end of a fetch that waits for a lost connection comes out of the
+            # consumer's `stop` so, which then leaves open what it would have closed next.
+            task = asyncio.current_task()
+            if self._consumer is None or (task is not None and task.cancelling()):
+                raise
+            await self._consumer._coordinator.close()
+            await self._consumer._client.close()
 
     async def rejoin(self) -> None:
         """Leave the group and join it again as a new member."""

@@ -74,6 +74,17 @@ def test_a_worker_that_is_cut_off_for_longer_than_its_session(
     assert cut_off.submit(handler="echo", data=1)
 
 
+def test_a_worker_that_has_lost_kafka_ends_when_it_is_asked_to(
+    cluster: Cluster, network: Proxy
+) -> None:
+    """And without a traceback, whatever waits for a connection at that moment."""
+    worker = cluster.worker(KAFKA=network.address, JOBS_GRACE="1s")
+    network.reset()
+    until(lambda: "node with id" in worker.text(), 60, "it has noticed")
+    assert worker.terminate() == 0, worker.tail()
+    assert "Traceback" not in worker.text(), worker.tail(60)
+
+
 def test_a_worker_that_is_cut_off_before_its_first_heartbeat_answers_for_nothing(
     cluster: Cluster, network: Proxy
 ) -> None:
