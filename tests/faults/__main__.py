@@ -18,11 +18,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from devbroker.guard import die_with_parent
 from tests.faults.brokers import Brokers
 from tests.faults.drive import REST_S, Drive, Outcome
 from tests.faults.plan import Plan, plan
 from tests.faults.selftest import MUTANTS
+from tests.kafka import die_with_parent
 
 AT_ONCE = max(1, os.cpu_count() or 1)  # each keeps half a core busy, and a whole one at times
 FOUND = 3  # exit code of one schedule that found something; any other one is a fault in here

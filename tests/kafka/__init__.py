@@ -4,7 +4,8 @@
 `ApacheKafkaCluster` several, for tests that stop or kill brokers. Nothing here imports the product.
 """
 
+from devbroker.guard import die_with_parent
 from tests.kafka.cluster import ApacheKafkaCluster
 from tests.kafka.server import ApacheKafka, ApacheKafkaError
 
-__all__ = ["ApacheKafka", "ApacheKafkaCluster", "ApacheKafkaError"]
+__all__ = ["ApacheKafka", "ApacheKafkaCluster", "ApacheKafkaError", "die_with_parent"]
