@@ -59,6 +59,9 @@ class Rules:
         """If it says so at all, it is right: nothing else stands between the two, but what the
         producer wrote twice."""
         stood = self.stood[offset]
+        if record.value is None:  # what comes behind a removal is a first row
+            stood.clear()
+            return
         if prev is not None:
             place = int(prev or -1)
             same = {record.value, stood[place] if prev else record.value}

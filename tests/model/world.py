@@ -45,7 +45,7 @@ class World:
         self.rules = Rules()
         self.kafka.topic(CHANGELOG).on_append = self.rules.take
         self.workers: list[Worker] = []
-        self.shown: dict[int, tuple[int, Row]] = {}  # finals, and the owner's number
+        self.shown: dict[int, tuple[tuple[int, str], Row]] = {}  # finals, and the owner's fence
         self.submitted = 0
         self.broken: list[str] = []  # what must not have been when a handler began
         self.answers: defaultdict[str, list[int]] = defaultdict(list)  # key → offsets, as told
@@ -137,15 +137,17 @@ class World:
         for offset, job in worker.part.rows.items():
             row = json.loads(encode_row(job))
             assert row in self.rules.ever[offset], f"shown, and never counted: {row}"
-            since, told = self.shown.get(offset, (0, row))
-            # An owner of before that doesn't know it yet may show what was.
-            assert row == told or worker.part.fence.number < since, f"was final: {told}, is {row}"
+            fence = (worker.part.fence.number, worker.part.fence.instance)
+            since, told = self.shown.get(offset, (fence, row))
+            # An owner of before that doesn't know it yet may show what was. Of two that took the
+            # partition over at once, with one number, the instance says who is the one before.
+            assert row == told or fence < since, f"was final: {told}, is {row}"
             if final(row) and offset not in self.shown:
                 standing = self.rules.rows.get(offset)
                 assert standing == row or offset in self.rules.swept, (
                     f"shown as final, though what stands is {standing}: {row}"
                 )
-                self.shown[offset] = (worker.part.fence.number, row)
+                self.shown[offset] = (fence, row)
 
     def check_fold(self) -> None:
         """What is left of the log says the same as all that was ever in it."""
