@@ -59,8 +59,7 @@ class Rules:
         """If it says so at all, it is right: nothing else stands between the two, but what the
         producer wrote twice."""
         stood = self.stood[offset]
-        if record.value is None:  # what comes behind a removal is a first row
-            stood.clear()
+        if record.value is None:  # a removal, of a void row perhaps, is no row that one may name
             return
         if prev is not None:
             place = int(prev or -1)
