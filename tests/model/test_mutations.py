@@ -82,12 +82,13 @@ def mutated(fault: Fault) -> Callable[..., Any]:
 
 # What 2,000 histories don't come to. An open gap: the end-to-end tests have to notice these.
 NOT_FOUND = {"writes are not guarded"}
+GAP = pytest.mark.xfail(strict=False, reason="the histories do not come to it")
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(fault, id=name, marks=[pytest.mark.xfail] if name in NOT_FOUND else [])
+        pytest.param(fault, id=name, marks=GAP if name in NOT_FOUND else ())
         for name, fault in FAULTS.items()
     ],
 )
