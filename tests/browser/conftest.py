@@ -32,9 +32,11 @@ expect.set_options(timeout=20_000)  # on a machine that does other things, too
 EXPECTED = ("Failed to load resource",)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for the session."""
+    """One for a module, not for the session: as long as Playwright runs, this thread has a running
+    event loop, and tests of other folders that are run by the same process couldn't have theirs.
+    """
     if not Path(CHROMIUM).exists():
         text = f"{CHROMIUM} isn't there: apt-get install chromium, or name one in JOBS_CHROMIUM"
         if os.environ.get("CI"):
