@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import pytest
+from collections.abc import Callable
 
 from tables.fold import OWNER_KEY
+from tables.partition import Partition
 from tests.model.kafka import P
 from tests.model.worker import CANCEL, CHANGELOG, JOBS, Worker
-from tests.model.world import World, clock_of
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    """The first worker serves the partition."""
-    made = World()
-    with clock_of(made.clock):
-        made.assign(made.workers[0])
-        made.run_all()
-        yield made
-        for worker in made.workers:
-            worker.kill()
+from tests.model.world import World
 
 
 def step_until(world: World, worker: Worker, come: Callable[[], object]) -> None:
@@ -113,4 +100,45 @@ def test_a_place_is_passed_only_when_its_row_is_durable(world: World) -> None:
     world.run_all()
     assert one.feeds[0].places[P] == 1
     assert world.rules.rows[0]["status"] == "canceled"
+    world.settle()
+
+
+def test_of_a_cancel_and_an_intake_at_one_moment_one_counts(world: World) -> None:
+    """Both have seen that the job has no row, and wait until the fence is raised: whoever is
+    second finds the other one's row, and leaves it."""
+    one, _ = world.workers
+    assert one.part is not None
+    raised = one.loop.create_future()
+
+    async def raise_fence(part: Partition) -> None:
+        async with part.alone():
+            await raised
+
+    one.loop.spawn(raise_fence(one.part))
+    world.submit(b'{"handler":"model"}')
+    world.cancel(0)
+    for feed, topic in ((one.feeds[2], CANCEL), (one.feeds[0], JOBS)):
+        (record,) = world.kafka.topic(topic).slice(0, 1).records
+        one.loop.spawn(feed.offer(P, record))
+        while one.loop.step() or one.connection.serve():
+            pass
+    assert 0 not in world.rules.rows, "nothing can be written yet, or it proves nothing"
+    raised.set_result(None)
+    world.run_all()
+    assert [row["status"] for row in world.rules.ever[0]] == ["canceled"]
+    world.settle()
+
+
+def test_what_got_into_the_log_before_a_keys_record_has_the_key(world: World) -> None:
+    """Another program's record with the same key lands between the look and the write."""
+    one, _ = world.workers
+    value = b'{"handler":"model"}'
+    world.post(one, value, "a")
+    step_until(world, one, one.connection.in_flight)
+    world.submit(value, "a")
+    world.run_all()
+    world.post(one, value, "a")
+    world.run_all()
+    assert world.kafka.topic(JOBS).end == 2, "the write was on its way, or it proves nothing"
+    assert world.answers["a"] == [0, 0]
     world.settle()
