@@ -15,7 +15,7 @@ import secrets
 import socket
 from typing import cast
 
-import commands
+import commands  # noqa: F401 - registers the commands beside ``worker``
 import handlers  # noqa: F401 - registers the job functions that come with the worker
 import web
 from agents import streams
@@ -131,4 +131,3 @@ web.attach(
         tls,
     ),
 )
-commands.attach(app)

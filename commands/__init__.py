@@ -1,13 +1,6 @@
-"""Commands beside ``faust -A app worker``: what one asks about a checkout or a running system."""
+"""Commands beside ``faust -A app worker``: what one asks about a checkout or a running system, and
+what one does with the log. Each module has one; its class is Faust's command of that name."""
 
 from commands import handlers, schedules
-from worker.app import JobsApp
 
-
-def attach(app: JobsApp) -> None:
-    """Add them to ``faust -A app …``."""
-    handlers.attach(app)
-    schedules.attach(app)
-
-
-__all__ = ["attach"]
+__all__ = ["handlers", "schedules"]

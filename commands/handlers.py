@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from faust.cli import AppCommand, option
-
-from commands.listing import as_table
+from commands.base import PlainCommand
 from jobs.durations import format_duration
 from jobs.limits import Rate
 from jobs.registry import HANDLERS, Handler, Registry
-from worker.app import JobsApp
 
 _COLUMNS = ("name", "kind", "timeout", "reruns", "limits", "module", "doc")
 _UNITS = {1.0: "s", 60.0: "m", 3_600.0: "h"}
 
 
-def attach(app: JobsApp) -> None:
-    """Add the command."""
+class Handlers(PlainCommand):
+    """List the job functions with their options.
 
-    @app.command(option("--json", "as_json", is_flag=True, help="JSON instead of a table."))
-    async def handlers(self: AppCommand, as_json: bool) -> None:
-        """List the job functions with their options."""
+    \b
+        $ JOBS_HANDLERS=myjobs faust -A app handlers
+    """
+
+    async def run(self) -> None:
+        """Print them."""
         rows = described(HANDLERS)
-        print(json.dumps(rows, indent=2) if as_json or self.json else as_table(_COLUMNS, rows))
+        if self.json:
+            self.out.json(rows)
+        else:
+            self.out.table(_COLUMNS, rows)
 
 
 def described(registry: Registry) -> list[dict[str, Any]]:

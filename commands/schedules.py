@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from typing import Any
 
-from faust.cli import AppCommand, option
-
-from commands.listing import as_table
+from commands.base import PlainCommand
 from jobs.schedules import SCHEDULES, Schedule
-from worker.app import JobsApp
 
 _COLUMNS = ("name", "cron", "timezone", "handler", "missed", "next")
 
 
-def attach(app: JobsApp) -> None:
-    """Add the command."""
+class Schedules(PlainCommand):
+    """List the schedules with their next times.
 
-    @app.command(option("--json", "as_json", is_flag=True, help="JSON instead of a table."))
-    async def schedules(self: AppCommand, as_json: bool) -> None:
-        """List the schedules with their next times."""
+    \b
+        $ JOBS_HANDLERS=myjobs faust -A app schedules
+    """
+
+    async def run(self) -> None:
+        """Print them."""
         rows = described(SCHEDULES, time.time_ns() // 1_000_000)
-        print(json.dumps(rows, indent=2) if as_json or self.json else as_table(_COLUMNS, rows))
+        if self.json:
+            self.out.json(rows)
+        else:
+            self.out.table(_COLUMNS, rows)
 
 
 def described(schedules: Iterable[Schedule], now: int) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ JobError
 ├── InvalidId            text that is no job id
 ├── InvalidRequest       a request that can't be a job; names the field
 │   └── InvalidDuration  a duration that can't be read; its user adds the field
+├── InvalidTime          text that is no time, or one in the future
 ├── NotSubmitted         a follow-up job that Kafka didn't acknowledge
 └── IllegalTransition    a change that the state machine doesn't have
 """
@@ -43,6 +44,10 @@ class InvalidRequest(JobError):
 
 class InvalidDuration(InvalidRequest):
     """A duration that is neither nanoseconds nor text like ``3s``."""
+
+
+class InvalidTime(JobError):
+    """The text is no time that a person could ask for."""
 
 
 class NotSubmitted(JobError):

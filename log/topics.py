@@ -102,8 +102,8 @@ async def prepare(
                 f"Kafka at {bootstrap} can't be reached: {exc}{access.hint and '.' + access.hint}"
             ) from None
         about = await admin.describe_cluster()
-        existing = await _counts(admin, names)
-        partitions = _agreed(names, existing) or plan.partitions
+        existing = await counts(admin, names)
+        partitions = agreed(names, existing) or plan.partitions
         await _create(admin, names, plan, partitions, [n for n in names.all() if n not in existing])
         await _appear(admin, names, partitions)
         configs = await _configs(admin, names)
@@ -121,7 +121,7 @@ async def prepare(
         await admin.close()
 
 
-async def _counts(admin: AIOKafkaAdminClient, names: TopicNames) -> dict[str, int]:
+async def counts(admin: AIOKafkaAdminClient, names: TopicNames) -> dict[str, int]:
     """Partitions of each of our topics that exists and whose partitions all have a leader."""
     # Asked without names: naming a topic that doesn't exist makes some brokers create it.
     there = set(await admin.list_topics()) & set(names.all())
@@ -135,7 +135,7 @@ async def _counts(admin: AIOKafkaAdminClient, names: TopicNames) -> dict[str, in
     }
 
 
-def _agreed(names: TopicNames, counts: dict[str, int]) -> int | None:
+def agreed(names: TopicNames, counts: dict[str, int]) -> int | None:
     """The one partition count of the topics that exist.
 
     Raises:
@@ -198,9 +198,9 @@ async def _appear(admin: AIOKafkaAdminClient, names: TopicNames, partitions: int
     """Wait until the broker shows all topics with a leader for each partition."""
     deadline = asyncio.get_running_loop().time() + _APPEAR_S
     while True:
-        counts = await _counts(admin, names)
-        _agreed(names, counts)
-        missing = [name for name in names.all() if name not in counts]
+        found = await counts(admin, names)
+        agreed(names, found)
+        missing = [name for name in names.all() if name not in found]
         if not missing:
             return
         if asyncio.get_running_loop().time() > deadline:

@@ -1,0 +1,138 @@
+"""What a command is asked for, read from its arguments: ids, ranges of ids, times, states."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from commands.base import CommandError, option
+from inspection.wanted import IdRange, Span, Wanted
+from jobs.errors import InvalidId, InvalidTime
+from jobs.model import JobId, Status
+from jobs.times import parse_time
+
+TIMES = "a time such as 2026-11-27T10:00Z, '10m ago', or an epoch"
+
+
+def parse_id(text: str) -> JobId:
+    """A job's id.
+
+    Raises:
+        CommandError: it is none.
+    """
+    try:
+        return JobId.parse(text)
+    except InvalidId as exc:
+        raise CommandError(str(exc)) from None
+
+
+def parse_ids(texts: Iterable[str]) -> tuple[IdRange, ...]:
+    """Ids, and ranges of them such as ``3-1000..3-2000``, in the order of the log. Those that
+    overlap become one.
+
+    Raises:
+        CommandError: one is wrong, or empty.
+    """
+    found = sorted(_range(part) for text in texts for part in text.split(",") if part.strip())
+    merged: list[IdRange] = []
+    for each in found:
+        last = merged[-1] if merged else None
+        if last and last.partition == each.partition and each.first <= last.last + 1:
+            merged[-1] = last._replace(last=max(last.last, each.last))
+        else:
+            merged.append(each)
+    return tuple(merged)
+
+
+def _range(text: str) -> IdRange:
+    first, dots, last = (part.strip() for part in text.partition(".."))
+    start = parse_id(first)
+    stop = parse_id(last) if dots else start
+    if start.partition != stop.partition:
+        raise CommandError(
+            f"{text.strip()}: a range lies in one partition; give one range for each"
+        )
+    if start.offset > stop.offset:
+        raise CommandError(f"{text.strip()} is empty: its first id comes behind its last")
+    return IdRange(start.partition, start.offset, stop.offset)
+
+
+def parse_statuses(texts: Iterable[str]) -> frozenset[Status]:
+    """States, with commas between.
+
+    Raises:
+        CommandError: there is no such state.
+    """
+    found = set()
+    for word in several(texts):
+        try:
+            found.add(Status(word))
+        except ValueError:
+            known = ", ".join(status.value for status in Status)
+            raise CommandError(f"--state {word}: there are {known}") from None
+    return frozenset(found)
+
+
+def several(texts: Iterable[str]) -> list[str]:
+    """Words of an option that may be given more than once, and with commas between."""
+    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
+
+
+def parse_at(flag: str, text: str | None, now: int | None = None) -> int | None:
+    """A time, epoch milliseconds; ``None``: the flag wasn't given.
+
+    Raises:
+        CommandError: it is none, or in the future.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_time(text, time.time_ns() // 1_000_000 if now is None else now)
+    except InvalidTime as exc:
+        raise CommandError(f"{flag}: {exc}") from None
+
+
+def parse_span(since: str | None, until: str | None) -> Span:
+    """Read ``--since`` and ``--until``.
+
+    Raises:
+        CommandError: one is no time, or in the future, or there is nothing between them.
+    """
+    now = time.time_ns() // 1_000_000
+    span = Span(parse_at("--since", since, now), parse_at("--until", until, now))
+    if span.since is not None and span.until is not None and span.since >= span.until:
+        raise CommandError("nothing lies between --since and --until: is one the other?")
+    return span
+
+
+WANTED = (
+    option("--state", "states", multiple=True, help="Only jobs in these states: failed,canceled."),
+    option("--handler", "handlers", multiple=True, help="Only jobs of these handlers."),
+    option("--since", help=f"Only jobs submitted at or after {TIMES}.", metavar="TIME"),
+    option("--until", help="Only jobs submitted before that.", metavar="TIME"),
+    option("--error", help="Only jobs whose error has this in it, in any case."),
+)
+"""The options of which ``parse_wanted`` reads the values, under these names."""
+
+
+def parse_wanted(
+    ids: Iterable[str] = (),
+    *,
+    states: Iterable[str] = (),
+    handlers: Iterable[str] = (),
+    since: str | None = None,
+    until: str | None = None,
+    error: str | None = None,
+) -> Wanted:
+    """Which jobs a command was asked for.
+
+    Raises:
+        CommandError: names the one that is wrong.
+    """
+    return Wanted(
+        parse_ids(ids),
+        parse_statuses(states),
+        frozenset(several(handlers)),
+        parse_span(since, until),
+        (error or "").casefold(),
+    )

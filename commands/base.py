@@ -1,0 +1,106 @@
+"""What all commands have in common: options, output, errors, exit codes.
+
+Exit codes, for scripts:
+
+    0    done
+    1    done, and something was found (differences, problems), or it ended half-way
+    2    wrong input, or no Kafka: nothing was sent
+    130  Ctrl-C
+    141  nobody reads the output any more (``| head``)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, ClassVar, NoReturn
+
+import click
+from aiokafka.errors import KafkaError
+from faust.cli import AppCommand, option
+
+from commands.output import Output
+from log.access import AccessDenied
+from log.topics import BrokerError, TopicsError
+from log.writer import NotWritten
+
+_LIBRARIES = ("aiokafka", "faust", "mode", "asyncio")  # their errors reach us as exceptions, too
+
+
+class CommandError(Exception):
+    """What was asked for can't be done. The text is one line that says what to do; nothing has
+    been sent, unless ``code`` is 1."""
+
+    def __init__(self, text: str, code: int = 2) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class PlainCommand(AppCommand):
+    """A command that prints something. Subclasses have ``run``, which may return an exit code.
+
+    It is run with no ``mode.Worker`` around it, which takes a second and more to stop.
+    """
+
+    abstract: ClassVar[bool] = True
+    common: ClassVar[Sequence[Any]] = (
+        option("--json", "as_json", is_flag=True, help="JSON instead of a table."),
+    )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if not cls.abstract or "abstract" not in vars(cls):
+            # Click shows the last one that is applied first.
+            cls.options = [*cls.common, *reversed(vars(cls).get("options") or [])]
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self, ctx: click.Context, *args: Any, as_json: bool = False, **given: Any) -> None:
+        super().__init__(ctx, *args, **given)
+        self.json = self.json or as_json
+        self.out = Output(as_json=self.json, quiet=self.quiet)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run it, and exit. Whatever can be told in a line is no traceback."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr] # of a real process
+        self._quieten()
+        try:
+            try:
+                code = asyncio.run(self._run())
+            except CommandError as exc:
+                self.out.error(str(exc))
+                code = exc.code
+            except NotWritten as exc:
+                self.out.error(f"{exc}; what was sent before may be in the log")
+                code = 1
+            except (AccessDenied, BrokerError, TopicsError) as exc:
+                self.out.error(str(exc))
+                code = 2
+            except KafkaError as exc:
+                self.out.error(f"Kafka doesn't answer as it should: {exc or type(exc).__name__}")
+                code = 2
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # At its end Python flushes once more; that would be told on standard error.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 141
+        except KeyboardInterrupt:
+            code = 130
+        sys.exit(code)
+
+    async def _run(self) -> int:
+        try:
+            return await self.run(*self.args, **self.kwargs) or 0
+        finally:
+            await self.on_stop()
+
+    def _quieten(self) -> None:
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+        if self.loglevel.upper() != "DEBUG":
+            for name in _LIBRARIES:
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+__all__ = ["CommandError", "PlainCommand", "option"]

@@ -1,0 +1,128 @@
+"""What a command prints: tables and colours for people at a terminal, plain lines and JSON for
+programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Any, NoReturn
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from commands.listing import as_table, cell
+from jobs.model import Status
+
+Advance = Callable[[int], None]
+"""Tells that so many more are done."""
+
+STATUS_STYLES: Mapping[str, str] = {
+    Status.WAITING: "yellow",
+    Status.EXECUTING: "cyan",
+    Status.DONE: "green",
+    Status.FAILED: "bold red",
+    Status.CANCELED: "magenta",
+}
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        """Rich would end the process by itself, with another code than the rest of us."""
+        raise BrokenPipeError
+
+
+class Output:
+    """Standard output and standard error of one command."""
+
+    def __init__(self, *, as_json: bool, quiet: bool = False, out: IO[str] | None = None) -> None:
+        self.as_json = as_json
+        self.console = _Console(file=out or sys.stdout, highlight=False, soft_wrap=True)
+        self.err = _Console(stderr=True, highlight=False, soft_wrap=True)
+        self._quiet = quiet
+
+    @property
+    def pretty(self) -> bool:
+        """Whether a person looks at it: else there are no colours, and no lines are cut."""
+        return self.console.is_terminal and not self.as_json
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """One line of text, as it is: whatever a job brings along is no markup."""
+        self.console.print(Text(shown(text), style=style))
+
+    def json(self, value: Any) -> None:
+        """One JSON document, for people's eyes too."""
+        self._write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+    def json_line(self, value: Any) -> None:
+        """One of many JSON documents, each on a line of its own."""
+        self._write(msgspec.json.encode(value).decode())
+
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, title: str = ""
+    ) -> None:
+        """Rows under a header: ``-`` where there is nothing, states in their colours."""
+        found = list(rows)
+        if not self.pretty:
+            flat = [{name: _flat(row[name]) for name in columns} for row in found]
+            self._write(as_table(columns, flat))
+            return
+        made = Table(box=None, header_style="bold", title=title or None, title_justify="left")
+        for name in columns:
+            numbers = bool(found) and all(isinstance(r[name], int | None) for r in found)
+            made.add_column(name.upper(), justify="right" if numbers else "left", overflow="fold")
+        for row in found:
+            made.add_row(*(_styled(row[name]) for name in columns))
+        self.console.print(made, soft_wrap=False)
+
+    def note(self, text: str) -> None:
+        """Something beside the answer: a line on standard error."""
+        if not self._quiet:
+            self.err.print(Text(shown(text), style="dim"))
+
+    def warn(self, text: str) -> None:
+        """What one should know before believing the answer."""
+        self.err.print(Text("warning: ", style="yellow").append(shown(text)))
+
+    def error(self, text: str) -> None:
+        """Why there is no answer: one line."""
+        self.err.print(Text("error: ", style="bold red").append(shown(" ".join(text.split()))))
+
+    @contextmanager
+    def progress(self, what: str, total: int | None) -> Iterator[Advance]:
+        """A bar on standard error while a long scan goes on, if a person looks at it."""
+        if self._quiet or not self.err.is_terminal:
+            yield lambda count: None
+            return
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.completed:,}"),
+            TimeRemainingColumn(),
+            console=self.err,
+            transient=True,  # what is left on the screen is the answer
+        )
+        with bar:
+            task = bar.add_task(escape(what), total=total)
+            yield lambda count: bar.advance(task, count)
+
+    def _write(self, text: str) -> None:
+        self.console.file.write(text + "\n")
+
+
+def shown(text: str) -> str:
+    """Text of anybody's making, with nothing in it that a terminal would obey."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+
+
+def _flat(value: Any) -> str:
+    return " ".join(shown(cell(value)).split())
+
+
+def _styled(value: Any) -> Text:
+    return Text(_flat(value), style=STATUS_STYLES.get(str(value), ""))

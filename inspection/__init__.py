@@ -1,0 +1,1 @@
+"""Reading the logs as a whole: slices, rows, histories. It writes nothing, and needs no worker."""
