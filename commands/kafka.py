@@ -16,10 +16,11 @@ from aiokafka.errors import KafkaError
 from faust.cli import option
 
 from commands.base import CommandError, PlainCommand
+from log import topics
 from log.access import Access, check
 from log.patience import answers_within
 from log.reader import LogReader
-from log.topics import BrokerError, TopicNames, agreed, counts
+from log.topics import BrokerError, TopicNames
 from log.writer import LogWriter
 from settings import Settings, SettingsError, load
 from worker.tls import Tls
@@ -33,7 +34,8 @@ _FLAGS = {"kafka": "KAFKA", "app_id": "JOBS_APP_ID", "topic": "JOBS_TOPIC"}
 
 @dataclass(frozen=True, slots=True)
 class Kafka:
-    """An open way to the topics. ``partitions``: of each of them; 0 if there are none."""
+    """An open way to the topics. ``partitions``: of each of them; 0 if
+    there are none."""
 
     settings: Settings
     names: TopicNames
@@ -100,11 +102,14 @@ class TopicCommand(PlainCommand):
             raise CommandError(str(exc)) from None
 
     @asynccontextmanager
-    async def kafka(self, needed: Iterable[str] | None = None) -> AsyncIterator[Kafka]:
+    async def kafka(
+        self, needed: Iterable[str] | None = None, *, agreed: bool = True
+    ) -> AsyncIterator[Kafka]:
         """Open the topics.
 
         Args:
             needed: those that must be there; all of ours if not given.
+            agreed: whether all of them must have the same number of partitions.
 
         Raises:
             CommandError, BrokerError, AccessDenied, TopicsError: it can't be done; nothing is sent.
@@ -123,8 +128,8 @@ class TopicCommand(PlainCommand):
         )
         try:
             await _start(admin, settings, access)
-            existing = await counts(admin, names)
-            partitions = agreed(names, existing) or 0
+            existing = await topics.counts(admin, names)
+            partitions = (topics.agreed(names, existing) if agreed else 0) or 0
             missing = [n for n in (names.all() if needed is None else needed) if n not in existing]
             if missing:
                 raise CommandError(

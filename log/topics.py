@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import (
-    KafkaError,
-    TopicAlreadyExistsError,
-    UnknownTopicOrPartitionError,
-    for_code,
-)
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from log.access import OPEN, Access, check
+from log.configs import changelog_problem, configs_of, few_copies, session_limits
 
 EMBEDDED_CLUSTER_ID = "tansu_cluster"  # what Tansu 0.6.0, the embedded broker, calls itself
 _APPEAR_S = 30.0
@@ -106,16 +100,18 @@ async def prepare(
         partitions = agreed(names, existing) or plan.partitions
         await _create(admin, names, plan, partitions, [n for n in names.all() if n not in existing])
         await _appear(admin, names, partitions)
-        configs = await _configs(admin, names)
+        configs = await configs_of(admin, names.all())
         changelog = configs[names.changelog]
-        _check_changelog(names, plan, changelog)
+        problem = changelog_problem(names.changelog, changelog, plan.max_record_bytes)
+        if problem is not None:
+            raise TopicsError(problem)
         embedded = about.get("cluster_id") == EMBEDDED_CLUSTER_ID
         return Cluster(
             partitions,
             embedded,
             int(changelog.get("delete.retention.ms") or _TOMBSTONES_MS),
-            await _few_copies(admin, names, configs),
-            None if embedded else await _session_limits(admin, about),
+            few_copies(await admin.describe_topics(list(names.all())), configs),
+            None if embedded else await session_limits(admin, about),
         )
     finally:
         await admin.close()
@@ -222,73 +218,3 @@ def _copies(replication: int) -> dict[str, str]:
         return {}
     safe = {"unclean.leader.election.enable": "false"}  # else a copy that lacks records may lead
     return safe if replication < 3 else {"min.insync.replicas": "2", **safe}
-
-
-async def _configs(admin: AIOKafkaAdminClient, names: TopicNames) -> dict[str, dict[str, Any]]:
-    """The configuration of each topic, as far as the broker tells it.
-
-    Raises:
-        KafkaError: it doesn't, for some time.
-    """
-    found: dict[str, dict[str, Any]] = {name: {} for name in names.all()}
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names.all()]
-    deadline = asyncio.get_running_loop().time() + _APPEAR_S
-    while True:
-        codes = set()
-        for answer in await admin.describe_configs(resources):
-            for code, _, _, name, entries, *_ in answer.resources:
-                codes.add(code)
-                found[name] = {entry[0]: entry[1] for entry in entries}
-        # Any broker is asked, and not each has heard of a topic that is new.
-        if UnknownTopicOrPartitionError.errno not in codes:
-            return found
-        if asyncio.get_running_loop().time() > deadline:
-            raise UnknownTopicOrPartitionError(f"the configuration of {', '.join(names.all())}")
-        await asyncio.sleep(0.1)
-
-
-async def _few_copies(
-    admin: AIOKafkaAdminClient, names: TopicNames, configs: dict[str, dict[str, Any]]
-) -> tuple[str, ...]:
-    """A line for each topic that has copies enough and doesn't wait for a second one."""
-    return tuple(
-        f"topic {topic['topic']} has min.insync.replicas=1: what only one broker has is "
-        "acknowledged, and lost with it. Set it to 2 (kafka-configs --alter --topic "
-        f"{topic['topic']} --add-config min.insync.replicas=2)"
-        for topic in await admin.describe_topics(list(names.all()))
-        if all(len(p["replicas"]) >= 3 for p in topic["partitions"])
-        and configs[topic["topic"]].get("min.insync.replicas") == "1"
-    )
-
-
-async def _session_limits(
-    admin: AIOKafkaAdminClient, about: dict[str, Any]
-) -> tuple[int, int] | None:
-    """Ask one broker; all of a cluster should have the same. ``None``: it doesn't say, or it
-    is not for us to know."""
-    node = str(about["brokers"][0]["node_id"])
-    try:
-        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.BROKER, node)])
-    except KafkaError:
-        return None
-    told = {entry[0]: entry[1] for a in answers for r in a.resources for entry in r[4]}
-    try:
-        least, most = (int(told[f"group.{end}.session.timeout.ms"]) for end in ("min", "max"))
-    except (KeyError, TypeError, ValueError):
-        return None
-    return least, most
-
-
-def _check_changelog(names: TopicNames, plan: TopicPlan, config: dict[str, Any]) -> None:
-    if "compact" not in config.get("cleanup.policy", "compact"):
-        raise TopicsError(
-            f"topic {names.changelog} has cleanup.policy={config['cleanup.policy']}: jobs would be "
-            "lost when it is cleaned. Set it to compact (kafka-configs --alter --topic "
-            f"{names.changelog} --add-config cleanup.policy=compact)"
-        )
-    limit = int(config.get("max.message.bytes") or plan.max_record_bytes)
-    if limit < plan.max_record_bytes:
-        raise TopicsError(
-            f"topic {names.changelog} takes records of {limit} bytes, but rows may need "
-            f"{plan.max_record_bytes}: set its max.message.bytes to that, or lower JOBS_MAX_ROW"
-        )
