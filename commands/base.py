@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NoReturn
 
 import click
 from aiokafka.errors import KafkaError
-from faust.cli import AppCommand, option
+from faust.cli import AppCommand, argument, option
 
 from commands.output import Output
 from log.access import AccessDenied
@@ -40,7 +40,8 @@ class CommandError(Exception):
 
 
 class PlainCommand(AppCommand):
-    """A command that prints something. Subclasses have ``run``, which may return an exit code.
+    """A command that prints something. Subclasses have ``run``, which may return an exit code, and
+    ``arguments``, which it gets, made by ``option`` and ``argument``.
 
     It is run with no ``mode.Worker`` around it, which takes a second and more to stop.
     """
@@ -50,10 +51,11 @@ class PlainCommand(AppCommand):
         option("--json", "as_json", is_flag=True, help="JSON instead of a table."),
     )
 
+    arguments: ClassVar[Sequence[Any]] = ()
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        if not cls.abstract or "abstract" not in vars(cls):
-            # Click shows the last one that is applied first.
-            cls.options = [*cls.common, *reversed(vars(cls).get("options") or [])]
+        # Click shows the last one that is applied first.
+        cls.options = [*cls.common, *reversed(cls.arguments)]
         super().__init_subclass__(**kwargs)
 
     def __init__(self, ctx: click.Context, *args: Any, as_json: bool = False, **given: Any) -> None:
@@ -103,4 +105,4 @@ class PlainCommand(AppCommand):
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-__all__ = ["CommandError", "PlainCommand", "option"]
+__all__ = ["CommandError", "PlainCommand", "argument", "option"]

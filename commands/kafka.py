@@ -25,7 +25,7 @@ from log.writer import LogWriter
 from settings import Settings, SettingsError, load
 from worker.tls import Tls
 
-CONNECT_S = 5.0  # then there is no Kafka
+CONNECT_S = 4.0  # then there is no Kafka
 ANSWER_S = 10.0  # then it is gone while it is read
 READ_BYTES = 1024 * 1024  # of a partition in one answer: what is held at once, about 20 times that
 
@@ -120,7 +120,6 @@ class TopicCommand(PlainCommand):
             access = Tls.of(settings).kafka
         except SettingsError as exc:
             raise CommandError(str(exc)) from None
-        await check(settings.kafka, access)
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, **access.options())
         answers_within(admin._client, ANSWER_S)
         reader = LogReader(
@@ -146,6 +145,7 @@ class TopicCommand(PlainCommand):
 async def _start(admin: AIOKafkaAdminClient, settings: Settings, access: Access) -> None:
     try:
         async with asyncio.timeout(CONNECT_S):
+            await check(settings.kafka, access)
             await admin.start()
     except (KafkaError, OSError, TimeoutError):
         raise BrokerError(

@@ -28,10 +28,10 @@ class Topics(TopicCommand):
     and exits with 1 if it finds any.
     """
 
-    options = [
+    arguments = (
         option("--create", is_flag=True, help="Make those that are missing, as a worker does."),
         option("--check", is_flag=True, help="Tell what is wrong; exit code 1 if anything is."),
-    ]
+    )
 
     async def run(self, create: bool, check: bool) -> int:
         """Make, then list or check."""
