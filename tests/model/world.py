@@ -229,10 +229,10 @@ class World:
 
     def run_all(self) -> None:
         """Let all workers run until they have nothing to do."""
-        for _ in range(100):
+        for _ in range(10):
             moved = False
             for worker in list(self.workers):
-                for _ in range(3_000):
+                for _ in range(1_500):
                     if worker.loop.dead or not self.step(worker):
                         break
                     moved = True
