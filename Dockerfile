@@ -25,8 +25,9 @@ COPY . .
 # By number, so that an orchestrator can tell that it is not root.
 USER 10001
 EXPOSE 8080
-# Alive, not ready: a worker that is recovering must not be restarted for it.
+# Alive, not ready: a worker that is recovering must not be restarted for it. It is asked as the
+# settings say, by https too; a port that is given by -p isn't among them, so set JOBS_PORT here.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('JOBS_PORT', '8080') + '/healthz', timeout=4)"]
+    CMD ["python", "-m", "worker.health"]
 # Flags follow the image's name: docker run jobs-on-kafka -t 3000 -twrk 20
 ENTRYPOINT ["python", "app.py"]

@@ -152,6 +152,8 @@ def test_https_between_workers_too(
         listed: Answer = worker.get("/job/all")
         assert listed.json["missing"] == []
         assert len(listed.json["jobs"]) == 8
+    for path in ("/healthz", "/readyz"):
+        assert health(cluster, workers[0], path).returncode == 0
     # By HTTP there is nothing, and a certificate of another CA is not believed.
     with pytest.raises(OSError):  # noqa: PT011 - whatever the connection breaks with
         http("GET", f"http://127.0.0.1:{workers[0].port}/healthz")
@@ -166,6 +168,37 @@ def test_https_between_workers_too(
     for worker in workers:
         assert f"ready: https://127.0.0.1:{worker.port}/" in worker.text()
         assert "Traceback" not in worker.text()
+
+
+def health(cluster: Cluster, worker: WorkerProcess, path: str) -> subprocess.CompletedProcess[str]:
+    """What the image's health check does."""
+    return subprocess.run(
+        [sys.executable, "-m", "worker.health", path],
+        cwd=ROOT,
+        env=cluster.environ(JOBS_PORT=str(worker.port), **worker.settings)
+        | {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_health_check_says_what_is_wrong(cluster: Cluster) -> None:
+    worker = cluster.worker()
+    assert health(cluster, worker, "/readyz").returncode == 0
+    refused = health(cluster, worker, "/job/0-99999/status")
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("/job/0-99999/status answered 404\n")
+    assert worker.terminate() == 0
+    gone = health(cluster, worker, "/healthz")
+    assert gone.returncode == 1
+    (line,) = gone.stderr.splitlines()
+    assert line.startswith(f"http://127.0.0.1:{worker.port}/healthz can't be reached")
+    worker.settings["JOBS_BIND"] = "no address"
+    wrong = health(cluster, worker, "/healthz")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("error: JOBS_BIND=")
 
 
 class ByHttps(WorkerProcess):

@@ -1,5 +1,6 @@
 """What surrounds the code: lock files, the Makefile, the image and the compose file."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -109,6 +110,14 @@ def test_the_image_runs_without_root_and_takes_the_flags() -> None:
     user = re.findall(r"^USER (\d+)$", dockerfile, re.MULTILINE)
     assert user
     assert user[-1] != "0"
+
+
+def test_health_checks_ask_as_the_settings_say(compose: dict[str, Any]) -> None:
+    """By https where there is a certificate; a command with an address of its own wouldn't."""
+    ask = ["python", "-m", "worker.health"]
+    check = compose["services"]["worker"]["healthcheck"]["test"]
+    assert check == ["CMD", *ask, "/readyz"]
+    assert f"CMD {json.dumps(ask)}" in text_of("Dockerfile")
 
 
 def test_the_image_holds_each_package_that_the_worker_is_made_of() -> None:
