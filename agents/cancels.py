@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from agents.readable import asked_handler, readable
+from agents.readable import readable
 from agents.runner import Runner
 from jobs import state
+from jobs.asked import asked_handler
 from jobs.labels import Labels
 from jobs.model import JobId
 from log.reader import LogReader, Record
@@ -89,7 +90,7 @@ class Cancels:
             await self._runner.cancel(part, job_id.offset, asked.who, asked.why)
         elif record is not None and not part.was_swept(record.offset, record.timestamp):
             row = state.canceled_unread(
-                handler=asked_handler(record),
+                handler=asked_handler(record.key, record.value),
                 submitted_at=record.timestamp,
                 now=now_ms(),
                 who=asked.who,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agents.dead import DeadLetters, Letter
-from agents.readable import asked_handler
 from agents.runner import Runner
 from jobs import state
+from jobs.asked import asked_handler
 from jobs.codec import decode_record
 from jobs.errors import InvalidRequest
 from jobs.labels import Labels
@@ -184,7 +184,7 @@ def _repeated_key(part: Partition, record: Record, first: int, labels: Labels) -
     """The row of a record whose key an earlier one has: a worker that was no longer the owner
     wrote one of them, or another program did."""
     return state.repeated(
-        handler=asked_handler(record),
+        handler=asked_handler(record.key, record.value),
         submitted_at=record.timestamp,
         now=now_ms(),
         first=JobId(part.number, first),
@@ -197,7 +197,7 @@ def _repeated(record: Record, last: Fired) -> Job:
     why = f"its run of this time has been admitted before (the last one at offset {last.offset})"
     who = f"schedule {last.schedule!r}"
     return state.canceled_unread(
-        handler=asked_handler(record),
+        handler=asked_handler(record.key, record.value),
         submitted_at=record.timestamp,
         now=now_ms(),
         who=who,

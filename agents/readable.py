@@ -8,10 +8,9 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from jobs.codec import decode_as, decode_record
+from jobs.codec import decode_as
 from jobs.errors import InvalidId
-from jobs.model import JobId, Malformed
-from jobs.registry import DEFAULT_HANDLER
+from jobs.model import JobId
 from log.reader import Record
 
 logger = logging.getLogger(__name__)
@@ -43,9 +42,3 @@ def readable(
         except (msgspec.DecodeError, InvalidId) as exc:
             why = str(exc)
         logger.warning("%s-%d@%d is passed over: %s", topic, partition, record.offset, why)
-
-
-def asked_handler(record: Record) -> str:
-    """The handler that a record of ``jobs`` asks for; empty if it can't be read."""
-    request = decode_record(record.key, record.value)
-    return "" if isinstance(request, Malformed) else request.handler or DEFAULT_HANDLER

@@ -13,12 +13,13 @@ from itertools import islice
 
 from aiokafka.errors import KafkaError
 
+from inspection.unread import unread_row
 from jobs.model import Job, JobId, Status
 from log.reader import Slice
 from tables.partition import Partition
 from web import render
 from web.listing import Page, Query, submitted
-from web.lookup import swept, unread_row
+from web.lookup import swept
 from web.owner import Owners
 from web.parts import Parts
 from web.places import format_places

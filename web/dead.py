@@ -6,10 +6,11 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET
 
+from inspection.letters import headers_of
 from jobs.model import JobId
 from log.reader import Record
 from web import render, shapes
-from web.letters import headers_of
+from web.letters import told
 from web.places import format_places, parse_places
 from web.problems import NotFound, Unavailable
 from web.query import DeadQuery, read
@@ -56,8 +57,8 @@ class Dead(JobsView):
         except NotRead as exc:
             raise Unavailable(f"{exc}; try again, or with a smaller limit") from None
         following = None if places is None else format_places(places)
-        told = [each.told() for each in letters]
-        return render.answer(shapes.DeadLetters(letters=told, next=following))
+        listed = [told(each) for each in letters]
+        return render.answer(shapes.DeadLetters(letters=listed, next=following))
 
 
 def _told(job_id: JobId, topic: str, found: Record) -> shapes.JobRecord:

@@ -13,12 +13,13 @@ import msgspec
 from aiokafka.errors import KafkaError
 from msgspec import UNSET
 
+from inspection.chain import TooSlow, follow
+from inspection.transitions import Transition
 from jobs.codec import decode_row
 from jobs.model import Job, JobId
 from log.reader import Record
-from tables.fold import AGAIN_HEADER, fence_of, row_key
+from tables.fold import row_key
 from tables.marks import MAX_SKEW_MS
-from tables.places import place_before
 from web import render, shapes
 from web.lookup import Lookup
 from web.owner import Owners
@@ -51,7 +52,7 @@ class Histories:
         await self._lookup.find(job_id)
         # From here to the reading nothing is awaited: row and place are of one moment.
         row, place = self._lookup.seen(job_id), self._place(job_id)
-        found: list[shapes.PastTransition] = []
+        found: list[Transition] = []
         missing: str | None = None
         try:
             if row is not None:
@@ -63,7 +64,7 @@ class Histories:
         return shapes.History(
             id=str(job_id),
             topic=self._changelog,
-            transitions=found[::-1],
+            transitions=[_told(each) for each in reversed(found)],
             complete=missing is None,
             detail=UNSET if missing is None else missing,
         )
@@ -73,36 +74,25 @@ class Histories:
         return None if part is None else part.places.get(job_id.offset)
 
     async def _follow(
-        self, job_id: JobId, row: Job, place: int | None, found: list[shapes.PastTransition]
+        self, job_id: JobId, row: Job, place: int | None, found: list[Transition]
     ) -> str | None:
         """Gather transitions, newest first; what is missing of them."""
         end = asyncio.get_running_loop().time() + TOTAL_S
-        p, key = job_id.partition, row_key(job_id)
+        p = job_id.partition
+
+        async def read(place: int) -> Record | None:
+            if asyncio.get_running_loop().time() > end:
+                raise TooSlow
+            return await record(self._reader, self._changelog, p, place, READ_S)
+
         if place is None:
             async with asyncio.timeout(TOTAL_S):
-                newest = await self._newest(p, key, row)
+                newest = await self._newest(p, row_key(job_id), row)
         else:
             newest = await record(self._reader, self._changelog, p, place, READ_S)
         if newest is None:
             return "its last row isn't found in the changelog; its status has what it says"
-        while newest is not None:
-            transition = _transition(job_id, newest, row)
-            if newest.key != key or transition is None:
-                break  # of a job that had this place before, when the topic was another one
-            if all(name != AGAIN_HEADER for name, _ in newest.headers):
-                found.append(transition)
-            at = newest.offset
-            before = place_before(newest)
-            if before == -1:
-                return None
-            if before is None:
-                return f"what was before place {at} isn't known: it was written by an older version"
-            if asyncio.get_running_loop().time() > end:
-                return f"what was before place {at} takes too long to read"
-            newest = await record(self._reader, self._changelog, p, before, READ_S)
-            if newest is None:
-                return f"what was before place {at} has been compacted away (see JOBS_HISTORY)"
-        return None
+        return await follow(job_id, row.submitted_at, newest, read, found)
 
     async def _newest(self, p: int, key: bytes, row: Job) -> Record | None:
         """The record of a final row: it was written when the job ended, or a little later."""
@@ -127,24 +117,16 @@ def _same(value: bytes, row: Job) -> bool:
         return False
 
 
-def _transition(job_id: JobId, record: Record, row: Job) -> shapes.PastTransition | None:
-    """A row as it is told; ``None``: it is none of this job's."""
-    fence = fence_of(record)
-    try:
-        job = decode_row(record.value or b"")
-    except msgspec.DecodeError:
-        return None
-    if fence is None or job.submitted_at != row.submitted_at:
-        return None
-    told = render.entry(job_id, job)
+def _told(transition: Transition) -> shapes.PastTransition:
+    told = render.entry(transition.job_id, transition.job)
     return shapes.PastTransition(
-        at=render.time(record.timestamp),
+        at=render.time(transition.at),
         status=told.status,
         attempt=told.attempt,
         error=told.error,
         worker=told.worker,
         next_attempt_at=told.next_attempt_at,
-        fence=shapes.Writer(fence.number, fence.instance),
-        partition=job_id.partition,
-        offset=record.offset,
+        fence=shapes.Writer(transition.fence.number, transition.fence.instance),
+        partition=transition.job_id.partition,
+        offset=transition.place,
     )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from inspection.transitions import Transition
 from jobs.errors import InvalidId
 from jobs.model import JobId, Status
 from web import render
 from web.problems import BadRequest
-from web.transitions import Transition
 
 PENDING = 5_000  # events that a slow client may be behind
 CHUNK = 200  # events written together at most

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from jobs import state
-from jobs.codec import decode_record
+from inspection.unread import unread_row
 from jobs.errors import InvalidId
-from jobs.labels import Labels
-from jobs.model import Job, JobId, JobRequest, Malformed
-from jobs.registry import DEFAULT_HANDLER, HANDLERS
+from jobs.model import Job, JobId
 from log.reader import Record
 from tables.partition import Partition
 from web.owner import Owners
@@ -108,27 +103,6 @@ def swept(part: Partition, found: Record) -> bool:
     """Whether a record with no row has had one that is removed, so that intake will skip it
     (a crash may leave the committed place behind what was handled)."""
     return found.offset < part.swept.next and found.timestamp <= part.swept.at
-
-
-def unread_row(found: Record) -> Job:
-    """The row that intake is going to make of a record, as far as it can be told before.
-
-    One that can't be read is waiting like the others: it fails when intake comes to it.
-    """
-    request = decode_record(found.key, found.value)
-    labels = Labels.of(found.headers, found.value)
-    if isinstance(request, Malformed):
-        empty = JobRequest(data=msgspec.Raw(b"null"))
-        return state.admit(empty, handler="", submitted_at=found.timestamp, labels=labels)
-    name = request.handler or DEFAULT_HANDLER
-    handler = HANDLERS.get(name)
-    return state.admit(
-        request,
-        handler=name,
-        submitted_at=found.timestamp,
-        ttl=None if handler is None else handler.reruns,
-        labels=labels,
-    )
 
 
 def _gone(job_id: JobId) -> NotFound:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,10 +10,11 @@ from msgspec import UNSET
 
 from agents.callers import Progress
 from jobs.model import Job, JobId, Status
+from jobs.times import format_time
 from web import shapes
 
 _NULL = msgspec.Raw(b"null")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+time = format_time
 
 
 def answer(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -80,20 +80,6 @@ def whole(job_id: JobId, job: Job, progress: Progress | None = None) -> shapes.J
         result_truncated=UNSET if job.result_bytes is None else True,
         result_bytes=UNSET if job.result_bytes is None else job.result_bytes,
     )
-
-
-def time(ms: int | None) -> str | None:
-    """Epoch milliseconds as RFC 3339 in UTC.
-
-    ``None`` for what no calendar has: a record's timestamp is whatever its producer wrote.
-    """
-    if ms is None or ms < 0:  # -1 is Kafka's "none"
-        return None
-    try:
-        at = _EPOCH + timedelta(milliseconds=ms)
-    except OverflowError:
-        return None
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def transition(job_id: JobId, job: Job, at: int) -> shapes.Transition:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from inspection.unread import unread_row
 from jobs.model import Job, JobId, Status
 from log.reader import Slice
 from tables.partition import Partition
 from web import render
 from web.listing import Page, Query
-from web.lookup import swept, unread_row
+from web.lookup import swept
 from web.owner import Owners
 from web.parts import Parts
 from web.reading import NotRead, fetch

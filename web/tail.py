@@ -23,12 +23,12 @@ from contextlib import asynccontextmanager
 
 from aiokafka.errors import KafkaError
 
+from inspection.transitions import KNOWN, Teller
 from log.reader import LogReader, Record, Slice
 from web.cursor import encode
 from web.listener import Event, Listener, problem
 from web.parts import Parts
 from web.problems import Unavailable
-from web.transitions import KNOWN, Teller
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,11 @@ import asyncio
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
+from inspection.unread import unread_row
 from jobs.model import JobId, Status
 from tables.marks import Swept
 from tests.web_unit.fakes import Log, Worker, record, row
-from web.lookup import Lookup, unread_row
+from web.lookup import Lookup
 from web.problems import BadRequest, NotFound, Unavailable
 
 ID = JobId(0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from inspection.transitions import Teller
 from jobs.codec import encode_row
 from jobs.model import Job, Status
 from log.reader import Record
@@ -11,7 +12,6 @@ from tables.fold import AGAIN_HEADER, OWNER_KEY, Fence
 from tests.web_unit.fakes import row
 from web.cursor import decode, encode
 from web.problems import BadRequest
-from web.transitions import Teller
 
 OLD, NEW = Fence(1, "a"), Fence(2, "b")
 WAITING, DONE = row(Status.WAITING), row(Status.DONE)

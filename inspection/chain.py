@@ -1,0 +1,63 @@
+"""A job's rows, back from the newest one: each names the place of the one before it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from inspection.transitions import Transition
+from jobs.codec import decode_row
+from jobs.model import JobId
+from log.reader import Record
+from tables.fold import AGAIN_HEADER, fence_of, row_key
+from tables.places import place_before
+
+Read = Callable[[int], Awaitable[Record | None]]
+"""The record at a place of the job's changelog partition. It may raise ``TooSlow``."""
+
+
+class TooSlow(Exception):
+    """There is no time to read more."""
+
+
+async def follow(
+    job_id: JobId, submitted_at: int, newest: Record, read: Read, found: list[Transition]
+) -> str | None:
+    """Gather the transitions of a job, newest first.
+
+    Returns:
+        What is missing of them; ``None``: nothing.
+    """
+    key = row_key(job_id)
+    at: Record | None = newest
+    while at is not None:
+        transition = as_transition(job_id, at)
+        if at.key != key or transition is None or transition.job.submitted_at != submitted_at:
+            return None  # of a job that had this place before, when the topic was another one
+        if all(name != AGAIN_HEADER for name, _ in at.headers):
+            found.append(transition)
+        place, before = at.offset, place_before(at)
+        if before == -1:
+            return None
+        if before is None:
+            return f"what was before place {place} isn't known: it was written by an older version"
+        try:
+            at = await read(before)
+        except TooSlow:
+            return f"what was before place {place} takes too long to read"
+        if at is None:
+            return f"what was before place {place} has been compacted away (see JOBS_HISTORY)"
+    return None
+
+
+def as_transition(job_id: JobId, record: Record) -> Transition | None:
+    """A row's record as a transition; ``None``: it is none."""
+    fence = fence_of(record)
+    if fence is None:
+        return None
+    try:
+        job = decode_row(record.value or b"")
+    except msgspec.DecodeError:
+        return None
+    return Transition(job_id, record.offset, record.timestamp, job, fence)
