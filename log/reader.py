@@ -240,7 +240,8 @@ class LogReader:
             request = FetchFromLeader(
                 wait_ms,
                 1,
-                _ANSWER_BYTES,
+                # Tansu knows only the limit of all together.
+                max_bytes if len(partitions) == 1 else _ANSWER_BYTES,
                 _READ_UNCOMMITTED,
                 [(topic, [(p, starts[p], max_bytes) for p in partitions])],
             )
