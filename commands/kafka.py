@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from faust.cli import option
 
 from commands.base import CommandError, PlainCommand
+from inspection.wanted import Wanted
 from log import topics
 from log.access import Access, check
 from log.patience import answers_within
@@ -142,6 +143,20 @@ class TopicCommand(PlainCommand):
             await admin.close()
 
 
+def check_partitions(kafka: Kafka, wanted: Wanted) -> None:
+    """Whether the ids that are asked for lie in partitions that there are.
+
+    Raises:
+        CommandError: one doesn't.
+    """
+    for each in wanted.ids:
+        if each.partition >= kafka.partitions:
+            raise CommandError(
+                f"{each}: there is no partition {each.partition}; {kafka.names.jobs} has "
+                f"{kafka.partitions}, counted from 0"
+            )
+
+
 async def _start(admin: AIOKafkaAdminClient, settings: Settings, access: Access) -> None:
     try:
         async with asyncio.timeout(CONNECT_S):
@@ -154,4 +169,4 @@ async def _start(admin: AIOKafkaAdminClient, settings: Settings, access: Access)
         ) from None
 
 
-__all__ = ["Kafka", "TopicCommand", "option"]
+__all__ = ["Kafka", "TopicCommand", "check_partitions", "option"]

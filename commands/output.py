@@ -44,6 +44,7 @@ class Output:
         self.console = _Console(file=out or sys.stdout, highlight=False, soft_wrap=True)
         self.err = _Console(stderr=True, highlight=False, soft_wrap=True)
         self._quiet = quiet
+        self._bar: Progress | None = None
 
     @property
     def pretty(self) -> bool:
@@ -52,7 +53,17 @@ class Output:
 
     def line(self, text: str = "", style: str = "") -> None:
         """One line of text, as it is: whatever a job brings along is no markup."""
-        self.console.print(Text(shown(text), style=style))
+        self.print(Text(shown(text), style=style))
+
+    def print(self, *texts: Text) -> None:
+        """Lines with styles."""
+        with self._aside():
+            for text in texts:
+                self.console.print(text)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Many lines, as they are."""
+        self._write("\n".join(lines))
 
     def json(self, value: Any) -> None:
         """One JSON document, for people's eyes too."""
@@ -68,8 +79,8 @@ class Output:
         """Rows under a header: ``-`` where there is nothing, states in their colours."""
         found = list(rows)
         if not self.pretty:
-            flat = [{name: _flat(row[name]) for name in columns} for row in found]
-            self._write(as_table(columns, flat))
+            told = [{name: flat(row[name]) for name in columns} for row in found]
+            self._write(as_table(columns, told))
             return
         made = Table(box=None, header_style="bold", title=title or None, title_justify="left")
         for name in columns:
@@ -77,7 +88,8 @@ class Output:
             made.add_column(name.upper(), justify="right" if numbers else "left", overflow="fold")
         for row in found:
             made.add_row(*(_styled(row[name]) for name in columns))
-        self.console.print(made, soft_wrap=False)
+        with self._aside():
+            self.console.print(made, soft_wrap=False)
 
     def note(self, text: str) -> None:
         """Something beside the answer: a line on standard error."""
@@ -105,14 +117,35 @@ class Output:
             TextColumn("{task.completed:,}"),
             TimeRemainingColumn(),
             console=self.err,
+            redirect_stdout=False,
+            redirect_stderr=False,
             transient=True,  # what is left on the screen is the answer
         )
         with bar:
             task = bar.add_task(escape(what), total=total)
-            yield lambda count: bar.advance(task, count)
+            self._bar = bar
+            try:
+                yield lambda count: bar.advance(task, count)
+            finally:
+                self._bar = None
 
     def _write(self, text: str) -> None:
-        self.console.file.write(text + "\n")
+        with self._aside():
+            self.console.file.write(text + "\n")
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """The bar makes room for what is printed, where both are on one screen."""
+        bar = self._bar
+        if bar is None or not self.console.is_terminal:
+            yield
+            return
+        bar.stop()
+        try:
+            yield
+            self.console.file.flush()
+        finally:
+            bar.start()
 
 
 def shown(text: str) -> str:
@@ -120,9 +153,10 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
 
 
-def _flat(value: Any) -> str:
+def flat(value: Any) -> str:
+    """A value in one line."""
     return " ".join(shown(cell(value)).split())
 
 
 def _styled(value: Any) -> Text:
-    return Text(_flat(value), style=STATUS_STYLES.get(str(value), ""))
+    return Text(flat(value), style=STATUS_STYLES.get(str(value), ""))

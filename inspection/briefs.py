@@ -126,9 +126,9 @@ class Briefs:
         """The state of a job. KeyError: it has no row."""
         return _STATUSES[self._rows[offset][0]]
 
-    def counts(self) -> Counter[Status]:
-        """All rows by state, wanted or not."""
-        first = Counter(row[0] for row in self._rows.values())
+    def counts(self, *, all: bool = True) -> Counter[Status]:
+        """Rows by state: all of them, or those that somebody wants."""
+        first = Counter(row[0] for row in self._rows.values() if all or len(row) > 1)
         return Counter({_STATUSES[n]: count for n, count in first.items()})
 
     def offsets(self) -> list[int]:

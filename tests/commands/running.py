@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from typing import Any
+
+from faust.cli.base import cli
 
 from tests.harness import ROOT, Cluster, free_port
 
@@ -42,3 +48,29 @@ def refused(*args: str, cluster: Cluster | None = None, **settings: str) -> str:
     assert ended.stderr.startswith("error: "), ended.stderr
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
     return ended.stderr.strip().removeprefix("error: ")
+
+
+def here(*args: str, cluster: Cluster) -> subprocess.CompletedProcess[str]:
+    """The same command in this process, for a test that asks very often: a start takes a second,
+    and five on a busy machine."""
+    flags = ["--kafka", cluster.kafka, "--topic", cluster.jobs, "--app-id", cluster.app_id]
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2)]
+    loggers = [logging.getLogger(name) for name in ("aiokafka", "faust", "mode", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    import_module("app")  # Faust would import it at its first look at the real command line
+    code = None
+    try:
+        with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+            cli.main(["-A", "app", *args, *flags], "faust")
+    except SystemExit as exc:
+        code = exc.code
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+    said = []
+    for stream in streams:
+        stream.flush()
+        stream.seek(0)
+        said.append(stream.read())
+    assert isinstance(code, int), code
+    return subprocess.CompletedProcess(args, code, *said)
