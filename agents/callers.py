@@ -57,6 +57,7 @@ class Callers:
         self._resources = resources
         self._send = send
         self._limits: dict[str, Sequence[Limit]] = {}
+        self.rehearsal = False  # what handlers are told: whether to leave the world alone
         self.traced: tuple[str, str] | None = None  # service and worker, if spans are made
         self._progress: dict[JobId, Progress | None] = {}  # of the attempts that run
 
@@ -123,6 +124,7 @@ class Callers:
             max_attempts=row.max_attempts,
             submitted_at_ms=row.submitted_at,
             deadline=datetime.now(UTC) + timedelta(seconds=timeout_s),
+            rehearsal=self.rehearsal,
             logger=BoundLogger.of(job_id, row.attempt, handler.name),
             traceparent=trace.current.get(),
             resources=self._resources,
@@ -160,6 +162,7 @@ class Callers:
             level=logging.getLogger(HANDLER_LOGGER).getEffectiveLevel(),
             traceparent=trace.current.get(),
             traced=self.traced,
+            rehearsal=self.rehearsal,
             hooks=tuple(dict.fromkeys(opener.__module__ for opener in HOOKS.openers())),
         )
         loop = asyncio.get_running_loop()

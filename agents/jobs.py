@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agents.admission import first_row
 from agents.dead import DeadLetters, Letter
 from agents.runner import Runner
 from jobs import state
 from jobs.asked import asked_handler
-from jobs.codec import decode_record
-from jobs.errors import InvalidRequest
 from jobs.labels import Labels
-from jobs.model import Job, JobId, Malformed, ScheduledRun, Status
-from jobs.registry import DEFAULT_HANDLER, Registry
-from jobs.trace import traceparent_of
+from jobs.model import Job, JobId, ScheduledRun, Status
+from jobs.registry import Registry
 from log.reader import Record
 from tables.jobs import Change, JobTable, now_ms
 from tables.marks import Fired
 from tables.partition import Partition
-
-_ROW_OVERHEAD = 4_000  # bytes of a row besides its data, error text included
 
 
 class Intake:
@@ -41,7 +37,7 @@ class Intake:
         self._runner = runner
         self._dead = dead
         self._registry = registry
-        self._max_data_bytes = max_row_bytes - _ROW_OVERHEAD
+        self._max_row_bytes = max_row_bytes
 
     async def handle(self, part: Partition, records: Sequence[Record]) -> None:
         """Make rows of records, durably, and let their jobs run.
@@ -118,7 +114,11 @@ class Intake:
             # no repetition when it is delivered again.
             mark = Fired.after(last, run.schedule, run.at, record.offset)
             fired[run.schedule] = mark
-        return Change(record.offset, before, before if known else self._first_row(record), mark)
+        after = before if known else self._first_row(record)
+        return Change(record.offset, before, after, mark)
+
+    def _first_row(self, record: Record) -> Job:
+        return first_row(record, self._registry, self._max_row_bytes, now_ms())
 
     def _settled(self, part: Partition, record: Record) -> bool:
         """Whether nothing is left to do with a record: its row is there, and its mark if it is
@@ -138,40 +138,6 @@ class Intake:
         if row is not None:
             return row.submitted_at == record.timestamp
         return part.was_swept(record.offset, record.timestamp)
-
-    def _first_row(self, record: Record) -> Job:
-        labels = Labels.of(record.headers, record.value)
-        request = decode_record(record.key, record.value)
-        if not isinstance(request, Malformed):
-            name = request.handler or DEFAULT_HANDLER
-            handler = self._registry.get(name)
-            size = len(request.data)
-            if handler is None:
-                known = self._registry.names()
-                request = Malformed(f"handler: no handler is named {name!r} (known: {known})", name)
-            elif size > self._max_data_bytes:
-                request = Malformed(
-                    f"data: {size} bytes are more than a row can hold ({self._max_data_bytes}); "
-                    "raise JOBS_MAX_ROW and the changelog's max.message.bytes, or send a reference",
-                    name,
-                )
-            else:
-                try:
-                    handler.check(request.data)
-                except InvalidRequest as exc:
-                    request = Malformed(str(exc), name)
-                else:
-                    return state.admit(
-                        request,
-                        handler=name,
-                        submitted_at=record.timestamp,
-                        ttl=handler.reruns,
-                        timeout_ns=handler.timeout_ns,
-                        run=ScheduledRun.of(record.headers),
-                        traceparent=traceparent_of(record.headers) if record.headers else None,
-                        labels=labels,
-                    )
-        return state.reject(request, submitted_at=record.timestamp, now=now_ms(), labels=labels)
 
 
 def _holder(part: Partition, key: str, offset: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from typing import Any
 
@@ -9,13 +10,15 @@ from execution.executor import Canceled, Failed, Interrupted, Outcome, Returned,
 from execution.processes import HandlerFailed, ProcessDied
 from execution.traces import traced
 from jobs import state
-from jobs.codec import MAX_DELAY_NS, encode_json
+from jobs.codec import MAX_DELAY_NS, encode_json, encode_row
 from jobs.durations import NS_PER_MS, NS_PER_S, format_duration
 from jobs.errors import InvalidRequest, text_of, told
 from jobs.model import Job
 from jobs.registry import Handler
 from jobs.retry import RetryPolicy
 from jobs.steering import Discard, Retry
+
+logger = logging.getLogger(__name__)
 
 PREVIEW_CHARS = 1_000  # of a result that is cut
 MAX_TRACE_CHARS = 4_000
@@ -27,6 +30,17 @@ class Outcomes:
     def __init__(self, retry: RetryPolicy, max_result_bytes: int) -> None:
         self._retry = retry
         self._max_result_bytes = max_result_bytes
+
+    def kept(self, job: Job, handler: Handler | None, outcome: Outcome, now: int) -> Job:
+        """As ``row``, and it can be written in any case."""
+        try:
+            after = self.row(job, handler, outcome, now)
+            encode_row(after)
+            return after
+        except BaseException as exc:  # a handler's options or texts that nobody thought of
+            logger.exception("a job's outcome can't be kept; please report this")
+            error = f"its outcome can't be kept ({type(exc).__name__}); see the worker's log"
+            return state.failed(job, now=now, error=error, delay_ms=0, again=False)
 
     def row(self, job: Job, handler: Handler | None, outcome: Outcome, now: int) -> Job:
         """The row after ``outcome`` of the attempt that ``job`` says is executing."""

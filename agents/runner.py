@@ -24,11 +24,10 @@ from execution.executor import Attempt, Canceled, Interrupted, Outcome
 from execution.pool import Pool
 from execution.timers import DueTimer
 from jobs import state
-from jobs.codec import encode_row
 from jobs.durations import NS_PER_S
 from jobs.histogram import Histogram
 from jobs.model import Job, JobId, Status
-from jobs.registry import Handler, Kind
+from jobs.registry import Kind
 from jobs.retry import RetryPolicy
 from log.writer import NotWritten
 from settings import Settings
@@ -70,6 +69,12 @@ class Limits:
             s.max_result_bytes,
             RetryPolicy(s.backoff_s, s.backoff_max_s),
         )
+
+    def attempt_s(self, job: Job) -> float:
+        """How long an attempt of a job may take."""
+        own_ns = job.timeout_ns
+        asked_s = self.default_timeout_s if own_ns is None else own_ns / NS_PER_S
+        return asked_s if self.timeout_s is None else min(asked_s, self.timeout_s)
 
 
 class Runner:
@@ -307,7 +312,7 @@ class Runner:
     async def _execute(self, job_id: JobId, row: Job, attempt: Attempt) -> Outcome:
         handler = self._registry.get(row.handler)
         assert handler is not None  # looked up in _begin, and handlers don't leave
-        timeout_s = self._timeout_s(row)
+        timeout_s = self._limits.attempt_s(row)
         call = partial(self.callers.call, handler, job_id, row, timeout_s, attempt.start_clock)
         at_once = handler.kind is not Kind.PROCESS  # its clock is for its own work
         loop = asyncio.get_running_loop()
@@ -328,18 +333,13 @@ class Runner:
             found = self.took[handler] = Histogram(ATTEMPT_S)
         return found
 
-    def _timeout_s(self, job: Job) -> float:
-        own_ns = job.timeout_ns
-        asked_s = self._limits.default_timeout_s if own_ns is None else own_ns / NS_PER_S
-        return asked_s if self._limits.timeout_s is None else min(asked_s, self._limits.timeout_s)
-
     async def _settle(
         self, part: Partition, job_id: JobId, row: Job, outcome: Outcome, attempt: Attempt
     ) -> None:
         """Write what an attempt came to."""
         try:
             handler = self._registry.get(row.handler)
-            after = self._outcome_row(row, handler, outcome)
+            after = self._outcomes.kept(row, handler, outcome, now_ms())
             await self._finish(part, job_id, row, after)
             self._forget(job_id, attempt)
             if after.status is not Status.WAITING:
@@ -351,16 +351,6 @@ class Runner:
         finally:
             self._forget(job_id, attempt)
             self._room.set()
-
-    def _outcome_row(self, row: Job, handler: Handler | None, outcome: Outcome) -> Job:
-        try:
-            after = self._outcomes.row(row, handler, outcome, now_ms())
-            encode_row(after)
-            return after
-        except BaseException as exc:  # a handler's options or texts that nobody thought of
-            logger.exception("a job's outcome can't be kept; please report this")
-            error = f"its outcome can't be kept ({type(exc).__name__}); see the worker's log"
-            return state.failed(row, now=now_ms(), error=error, delay_ms=0, again=False)
 
     async def _finish(self, part: Partition, job_id: JobId, before: Job, after: Job) -> None:
         """Write a row in place of ``before``, after its dead letter if it has failed.

@@ -45,6 +45,7 @@ def _described(handler: Handler) -> dict[str, Any]:
         "kind": handler.kind.value,
         "timeout": None if handler.timeout_ns is None else format_duration(handler.timeout_ns),
         "reruns": handler.reruns,
+        "rehearse": handler.rehearse,
         "limits": {name: value for name, value in limits.items() if value is not None},
         "module": handler.function.__module__,
         "doc": handler.help,

@@ -137,6 +137,7 @@ def _run(call: Call, line: Line, opened: OpenedHere) -> Answer:
         max_attempts=call.max_attempts,
         submitted_at_ms=call.submitted_at_ms,
         deadline=_deadline(call.timeout_s),
+        rehearsal=call.rehearsal,
         logger=BoundLogger.of(call.job_id, call.attempt, call.handler),
         traceparent=call.traceparent,
         resources=opened,

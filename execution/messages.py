@@ -36,6 +36,7 @@ class Call(NamedTuple):
     hooks: tuple[str, ...] = ()
     traceparent: str | None = None
     traced: tuple[str, str] | None = None
+    rehearsal: bool = False
 
 
 class Begun(NamedTuple):

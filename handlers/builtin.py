@@ -11,27 +11,27 @@ from jobs import Context, handler
 MAX_SIMULATED_S = 5.0  # the seed service's
 
 
-@handler("simulate")
+@handler("simulate", rehearse=True)
 async def simulate(ctx: Context, data: Any) -> Any:
     """The seed's simulated work: sleeps up to five seconds, then gives ``data`` back."""
     await asyncio.sleep(random.uniform(0.0, MAX_SIMULATED_S))
     return data
 
 
-@handler("echo")
+@handler("echo", rehearse=True)
 async def echo(ctx: Context, data: Any) -> Any:
     """Gives ``data`` back at once."""
     return data
 
 
-@handler("sleep")
+@handler("sleep", rehearse=True)
 async def sleep(ctx: Context, data: Any) -> Any:
     """Sleeps ``data`` seconds, then gives it back."""
     await asyncio.sleep(_number(data, "sleep", "seconds to sleep"))
     return data
 
 
-@handler("fail")
+@handler("fail", rehearse=True)
 async def fail(ctx: Context, data: Any) -> Any:
     """Fails ``data`` times, then succeeds: shows reruns."""
     times = _number(data, "fail", "how many attempts shall fail")

@@ -34,7 +34,8 @@ class Context:
     ``attempt`` counts from 1 to ``max_attempts``. ``submitted_at_ms`` is the time of the job's
     record (epoch ms), ``deadline`` when the attempt will be stopped.
     ``traceparent`` is the trace that it belongs to, if any, for what it calls.
-    ``rehearsal``: it runs on a copy of the log, and must leave the world alone.
+    ``rehearsal``: ``faust -A app rehearse`` runs it on what is in the log; it must leave the world
+    alone, and its follow-ups are noted down and not sent.
     """
 
     job_id: JobId

@@ -92,6 +92,12 @@ class Options:
         except ValueError as exc:
             raise ValueError(f"{self._who}: rate: {exc}") from None
 
+    def flag(self, option: str, value: object) -> bool:
+        """True or false, and nothing that only looks like it."""
+        if not isinstance(value, bool):
+            raise TypeError(f"{self._who}: {option} is True or False, not {value!r}")
+        return value
+
     def exceptions(self, option: str, given: object) -> Exceptions:
         """One exception type, or some."""
         kinds = tuple(given) if isinstance(given, tuple | list | set | frozenset) else (given,)
@@ -102,8 +108,7 @@ class Options:
 
     def function(self, function: Callable[..., Any], *, process: object) -> None:
         """Whether a worker can call it, and a process find it."""
-        if not isinstance(process, bool):
-            raise TypeError(f"{self._who}: process is True or False, not {process!r}")
+        alone = self.flag("process", process)
         if not hasattr(function, "__code__"):
             raise TypeError(
                 f"{self._who}: it must be a function (def or async def), not {_form(function)}; "
@@ -114,7 +119,7 @@ class Options:
                 f"{self._who}: {function.__qualname__} has a yield; a handler returns its result "
                 "(ctx.progress tells how far it is)"
             )
-        if not process:
+        if not alone:
             return
         if inspect.iscoroutinefunction(function):
             raise TypeError(f"{self._who}: with process=True it must be def, not async def")

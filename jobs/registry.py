@@ -44,6 +44,7 @@ class Handler:
     max_size: int | None = None
     max_running: int | None = None
     rate: Rate | None = None
+    rehearse: bool = False
     retry_on: Exceptions = (Exception,)
     discard_on: Exceptions = ()
 
@@ -119,6 +120,7 @@ def handler(
     max_running: int | None = None,
     rate: str | None = None,
     process: bool = False,
+    rehearse: bool = False,
     retry_on: type[BaseException] | Exceptions = (Exception,),
     discard_on: type[BaseException] | Exceptions = (),
 ) -> Callable[[F], F]:
@@ -133,6 +135,8 @@ def handler(
         max_size: bytes of data at most.
         max_running: attempts at once in a worker; jobs over it wait without taking a slot.
         rate: attempts begun in a time in a worker, such as ``"10/s"`` or ``"100/m"``.
+        rehearse: ``faust -A app rehearse`` may run it: with ``ctx.rehearsal`` true it leaves the
+            world alone.
         retry_on: only these exceptions are worth a rerun.
         discard_on: and never these.
 
@@ -148,6 +152,7 @@ def handler(
     size = given.number("max_size", max_size, 1)
     running = given.number("max_running", max_running, 1)
     limit = given.rate(rate)
+    safe = given.flag("rehearse", rehearse)
     worth = given.exceptions("retry_on", retry_on)
     useless = given.exceptions("discard_on", discard_on)
 
@@ -170,6 +175,7 @@ def handler(
                 max_size=size,
                 max_running=running,
                 rate=limit,
+                rehearse=safe,
                 retry_on=worth,
                 discard_on=useless,
             )

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import msgspec
 
+from agents.admission import first_row
 from agents.callers import Callers, Progress
-from agents.outcomes import Outcomes
-from execution.executor import Attempt, Failed, Outcome
-from jobs import state
+from agents.runner import Limits
+from execution.executor import Failed
 from jobs.codec import decode_request, encode_field
-from jobs.durations import NS_PER_S
-from jobs.errors import InvalidRequest
-from jobs.model import Job, JobId, Malformed, Status
-from jobs.registry import HANDLERS, Handler, Kind
+from jobs.model import Job, JobId, Status
+from jobs.registry import HANDLERS, Handler
 from jobs.resources import HOOKS, Resources
-from jobs.retry import RetryPolicy
+from log.reader import Record
+from rehearsal.alone import Alone, now_ms
 from settings import Settings, load
 
 JOB_ID = JobId(0, 0)
@@ -68,6 +65,7 @@ def run(
     ttl: int | None = None,
     resources: Iterable[object] = (),
     hooks: bool = False,
+    rehearsal: bool = False,
 ) -> Run:
     """Run one attempt of a job, or several, as a worker would, and say what came of it.
 
@@ -84,6 +82,7 @@ def run(
         resources: objects that ``ctx.get`` finds, by their types; not in a process, which opens
             its own by the ``@startup`` functions that are ``def``.
         hooks: run the ``@startup`` functions before, and the ``@shutdown`` functions after.
+        rehearsal: what ``ctx.rehearsal`` says.
 
     Raises:
         LookupError: there is no such handler.
@@ -105,6 +104,7 @@ def run(
             ttl=ttl,
             resources=resources,
             hooks=hooks,
+            rehearsal=rehearsal,
         )
     )
 
@@ -118,6 +118,7 @@ async def run_async(
     ttl: int | None = None,
     resources: Iterable[object] = (),
     hooks: bool = False,
+    rehearsal: bool = False,
 ) -> Run:
     """``run``, for tests that are coroutines."""
     found = _find(handler)
@@ -125,59 +126,39 @@ async def run_async(
     shared = Resources()
     for each in resources:
         shared.put(each)
-    rehearsal = _Rehearsal(found, settings, shared)
+    trial = _Trial(found, settings, shared, rehearsal=rehearsal)
     try:
         if hooks:
             await HOOKS.start(shared)
-        return await rehearsal.run(_request(found, data, timeout, ttl), attempts)
+        return await trial.run(_request(found, data, timeout, ttl), attempts)
     finally:
-        rehearsal.callers.close()
+        trial.callers.close()
         if hooks:
             await HOOKS.stop(shared)
 
 
-class _Rehearsal:
-    def __init__(self, handler: Handler, settings: Settings, resources: Resources) -> None:
+class _Trial:
+    def __init__(
+        self, handler: Handler, settings: Settings, resources: Resources, *, rehearsal: bool
+    ) -> None:
         self._handler = handler
+        self._max_row_bytes = settings.max_row_bytes
         self._submitted: list[dict[str, Any]] = []
-        self._default_timeout_ns = round(settings.default_timeout_s * NS_PER_S)
-        retry = RetryPolicy(settings.backoff_s, settings.backoff_max_s)
-        self._outcomes = Outcomes(retry, settings.max_result_bytes)
         self.callers = _Callers(HANDLERS, 1, resources, self._submit)
+        self.callers.rehearsal = rehearsal
+        self._alone = Alone(self.callers, Limits.of(settings), "test")
 
     async def run(self, value: bytes, attempts: int) -> Run:
-        row = self._admit(value)
+        decode_request(value)  # what is wrong with timeout or ttl is the caller's mistake
+        record = Record(JOB_ID.offset, now_ms(), None, value, ())
+        row = first_row(record, HANDLERS, self._max_row_bytes, now_ms())
         exception: BaseException | None = None
         for _ in range(attempts):
             if row.status is not Status.WAITING:
                 break
-            row = state.start(row, now=_now_ms(), worker="test")
-            outcome = await self._attempt(row)
+            row, outcome, _ = await self._alone.attempt(JOB_ID, row)
             exception = outcome.error if isinstance(outcome, Failed) else None
-            row = self._outcomes.row(row, self._handler, outcome, _now_ms())
         return self._told(row, exception)
-
-    def _admit(self, value: bytes) -> Job:
-        request, now, name = decode_request(value), _now_ms(), self._handler.name
-        try:
-            self._handler.check(request.data)
-        except InvalidRequest as exc:
-            return state.reject(Malformed(str(exc), name), submitted_at=now, now=now)
-        own = self._handler
-        return state.admit(
-            request, handler=name, submitted_at=now, ttl=own.reruns, timeout_ns=own.timeout_ns
-        )
-
-    async def _attempt(self, row: Job) -> Outcome:
-        timeout_ns = self._default_timeout_ns if row.timeout_ns is None else row.timeout_ns
-        timeout_s = timeout_ns / NS_PER_S
-        attempt = Attempt(f"{self._handler.name} attempt {row.attempt}")
-        begun = attempt.start_clock
-        call = partial(self.callers.call, self._handler, JOB_ID, row, timeout_s, begun)
-        at_once = self._handler.kind is not Kind.PROCESS
-        outcome = await attempt.run(call, timeout_s, at_once=at_once)
-        await attempt.over()
-        return outcome
 
     async def _submit(self, request: dict[str, Any]) -> JobId:
         value = msgspec.json.encode(request)
@@ -234,7 +215,3 @@ def _find(handler: str | Callable[..., Any]) -> Handler:
 def _request(handler: Handler, data: Any, timeout: int | str | None, ttl: int | None) -> bytes:
     asked = {"handler": handler.name, "data": data, "timeout": timeout, "ttl": ttl}
     return msgspec.json.encode({name: encode_field(name, value) for name, value in asked.items()})
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

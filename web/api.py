@@ -7,11 +7,12 @@ from aiohttp import web
 from aiokafka.errors import MessageSizeTooLargeError
 from faust.exceptions import NotReady
 
+from agents.admission import check
 from jobs.codec import decode_request
 from jobs.errors import InvalidRequest
 from jobs.labels import Labels, partition_of
 from jobs.model import Job, JobId, Status
-from jobs.registry import DEFAULT_HANDLER, HANDLERS
+from jobs.registry import HANDLERS
 from jobs.trace import TRACEPARENT, traceparent
 from log.writer import NotWritten
 from web import keyed, render
@@ -223,14 +224,7 @@ def check_body(body: bytes) -> None:
         Unprocessable: names the field that is wrong.
     """
     try:
-        request = decode_request(body)
-        name = request.handler or DEFAULT_HANDLER
-        handler = HANDLERS.get(name)
-        if handler is None:
-            known = HANDLERS.names()
-            text = f"handler: no handler is named {name!r} (known: {known})"
-            raise InvalidRequest(text, "handler")
-        handler.check(request.data)
+        check(decode_request(body), HANDLERS)
     except InvalidRequest as exc:
         if exc.field is None:
             raise BadRequest(str(exc)) from None

@@ -64,6 +64,7 @@ def test_json(args: tuple[str, ...]) -> None:
         "kind": "async",
         "timeout": None,
         "reruns": None,
+        "rehearse": False,
         "limits": {"rate": "10/s"},
         "module": "tests.apps.kinds",
         "doc": "At most ten begin in a second.",

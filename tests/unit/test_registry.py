@@ -111,6 +111,7 @@ POLICY = RetryPolicy(1.0, 60.0)
         ("rate", 10, TypeError, "rate is text such as '10/s', not 10"),
         ("rate", "10", ValueError, "rate: '10' is no rate: give a count and a time"),
         ("process", 1, TypeError, "process is True or False, not 1"),
+        ("rehearse", "yes", TypeError, "rehearse is True or False, not 'yes'"),
         ("retry_on", "OSError", TypeError, "retry_on takes exception types, not 'OSError'"),
         ("retry_on", (OSError, 5), TypeError, "retry_on takes exception types, not 5"),
         ("discard_on", OSError("x"), TypeError, "discard_on takes exception types, not OSError"),

@@ -14,7 +14,7 @@ import handlers  # noqa: F401 - registers those that come with the worker
 from jobs.errors import InvalidRequest
 from jobs.model import Status
 from jobs.testing import Run, run, run_async
-from tests.apps import kinds
+from tests.apps import kinds, rehearsed  # noqa: F401 - the latter registers its own
 
 
 def test_a_result_comes_back_as_json() -> None:
@@ -72,6 +72,11 @@ def test_progress_and_follow_ups() -> None:
     parent = run("parent", {"n": 1})
     assert parent.result == "0-1"
     assert parent.submitted == [{"handler": "echo", "data": {"n": 1}, "ttl": 0, "parent": "0-0"}]
+
+
+def test_a_rehearsal_is_told() -> None:
+    assert run("told-in-thread").result is False
+    assert run("told-in-thread", rehearsal=True).result is True
 
 
 def test_resources_are_given_or_opened_by_the_hooks(capsys: pytest.CaptureFixture[str]) -> None:
