@@ -1,6 +1,20 @@
 """Commands beside ``faust -A app worker``: what one asks about a checkout or a running system, and
 what one does with the log. Each module has one; its class is Faust's command of that name."""
 
-from commands import handlers, inspect, jobs, schedules, topics
+from commands import (
+    handlers,
+    inspect,
+    jobs,
+    schedules,
+    submit,
+    topics,
+)
 
-__all__ = ["handlers", "inspect", "jobs", "schedules", "topics"]
+__all__ = [
+    "handlers",
+    "inspect",
+    "jobs",
+    "schedules",
+    "submit",
+    "topics",
+]
