@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,12 +60,18 @@ class Batch:
         resources: Resources,
         max_row_bytes: int,
         tell: Callable[[Rehearsed], None],
+        running: Callable[[Iterable[JobId]], None] = lambda jobs: None,
     ) -> None:
-        """``tell`` is called with each job when it has ended, in no order. ``limits.workers`` are
-        the slots."""
+        """``limits.workers`` are the slots.
+
+        Args:
+            tell: called with each job when it has ended, in no order.
+            running: called with those that run, whenever one begins or ends.
+        """
         self._registry = registry
         self._max_row_bytes = max_row_bytes
         self._tell = tell
+        self._running = running
         callers = Callers(registry, processes, resources, self._note)
         callers.rehearsal = True
         self._alone = Alone(callers, limits, "rehearsal")
@@ -76,13 +82,16 @@ class Batch:
         self._failure: BaseException | None = None
         self.left = 0  # attempts whose handlers went on in spite of their stop
 
-    @property
-    def running(self) -> list[JobId]:
-        """The jobs that run now."""
-        return sorted(self._pool.first.running)
+    async def run(
+        self,
+        records: AsyncIterator[tuple[JobId, Record]],
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Run all of them. Cancelling it stops no handler that runs: the process ends then.
 
-    async def run(self, records: AsyncIterator[tuple[JobId, Record]]) -> None:
-        """Run all of them. Cancelling it stops no handler that runs: the process ends then."""
+        Args:
+            before: awaited before the first one that is run.
+        """
         async for job_id, record in records:
             row = first_row(record, self._registry, self._max_row_bytes, now_ms())
             job = Rehearsed(job_id, row)
@@ -92,6 +101,9 @@ class Batch:
             if row.status is not Status.WAITING or job.skipped:
                 self._tell(job)
                 continue
+            if before is not None:
+                await before()
+                before = None
             await self._fewer_than(self._most)
             self._open[job_id] = job
             self._add(job)
@@ -113,7 +125,8 @@ class Batch:
         self._pool.add(job.job_id, rerun=False, group=self._alone.callers.group(job.row))
 
     async def _work(self, job_id: JobId) -> None:
-        job = self._open[job_id]
+        job, running = self._open[job_id], self._pool.first.running
+        self._running(running)
         try:
             ended = await self._alone.attempt(job_id, job.row, PATIENCE_S)
             job.row = ended.row
@@ -122,6 +135,8 @@ class Batch:
             self._failure = exc
             self._moved.set()
             raise
+        finally:
+            self._running(running - {job_id})
         if job.row.status is Status.WAITING:
             asyncio.get_running_loop().call_soon(self._add, job)  # its slot is free by then
             return

@@ -22,7 +22,6 @@ class Verdict(StrEnum):
     WORSE = "worse"
     DIFFERENT = "different"  # another result, or another error
     NEW = "new"  # there is no recorded outcome: unfinished then, or its row is gone
-    SKIPPED = "skipped"
 
 
 class Outcome(NamedTuple):

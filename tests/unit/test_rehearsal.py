@@ -32,13 +32,23 @@ async def records(values: Iterable[bytes | None]) -> AsyncIterator[tuple[JobId, 
 
 async def rehearse(*values: bytes | None, slots: int = 4) -> list[Rehearsed]:
     found: list[Rehearsed] = []
+    running: list[list[JobId]] = []
     s = load({"JOBS_WORKERS": str(slots)})
-    made = Batch(HANDLERS, Limits.of(s), 1, Resources(), s.max_row_bytes, found.append)
+    made = Batch(
+        HANDLERS,
+        Limits.of(s),
+        1,
+        Resources(),
+        s.max_row_bytes,
+        found.append,
+        lambda jobs: running.append(list(jobs)),
+    )
     try:
         await made.run(records(values))
     finally:
         made.close()
-    assert made.running == []
+    assert all(len(jobs) <= slots for jobs in running)
+    assert running[-1:] in ([], [[]])
     return sorted(found, key=lambda job: job.job_id)
 
 
