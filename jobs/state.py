@@ -40,6 +40,7 @@ DEFAULT_TTL = 2  # reruns, where neither the record nor its handler says; the wi
 POISON_CRASHES = 3
 SUSPECT_CRASHES = POISON_CRASHES - 1  # from then on a job is run apart from others of its sort
 MAX_ERROR_CHARS = 2_000
+REPEATED = "the same Idempotency-Key as job "  # before the id of the one that has it
 
 
 class Event(StrEnum):
@@ -166,7 +167,7 @@ def repeated(
         submitted_at=submitted_at,
         handler=handler,
         finished_at=now,
-        error=f"the same Idempotency-Key as job {first}",
+        error=f"{REPEATED}{first}",
         replay_of=replay_of,
     )
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from aiokafka.structs import RecordMetadata
+from aiokafka.errors import MessageSizeTooLargeError
 
 from jobs.labels import Labels, partition_of
 from jobs.model import JobId
@@ -15,6 +12,7 @@ from log.writer import Entry, LogWriter, NotWritten
 from submission.earlier import Earlier, key_of
 from submission.journal import Journal, Step
 from submission.lines import BadLine, Check, Line
+from submission.putting import Refused, put
 
 Tell = Callable[[Line, JobId], None]
 
@@ -40,20 +38,11 @@ class Sender:
             BadLine: the topic doesn't take it.
             NotWritten: Kafka doesn't acknowledge; any of them may be in the log.
         """
-        acks: list[asyncio.Future[RecordMetadata]] = []
+        entries = [self._entry(line) for line in lines]
         try:
-            async with asyncio.timeout(self._timeout_s):
-                for line in lines:
-                    # Not by `extend`: those before one that fails must be kept.
-                    acks.append(await self._writer.send(self._topic, self._entry(line)))  # noqa: PERF401 - as above
-                metas: list[Any] = await asyncio.gather(*acks, return_exceptions=True)
-        except TimeoutError:
-            raise NotWritten(f"Kafka didn't acknowledge in {self._timeout_s:g}s") from None
-        except KafkaError as exc:
-            raise self._refused(lines[len(acks)], exc) from None
-        for line, meta in zip(lines, metas, strict=True):
-            if isinstance(meta, BaseException):
-                raise self._refused(line, meta) from None
+            metas = await put(self._writer, self._topic, entries, self._timeout_s)
+        except Refused as exc:
+            raise self._refused(lines[exc.index], exc.error) from None
         for meta in metas:
             number = meta.partition
             self.places[number] = max(self.places.get(number, 0), meta.offset + 1)
