@@ -9,9 +9,11 @@ import msgspec
 from inspection.transitions import Transition
 from jobs.codec import decode_row
 from jobs.model import JobId
-from log.reader import Record
-from tables.fold import AGAIN_HEADER, fence_of, row_key
+from log.reader import LogReader, Record
+from tables.fold import AGAIN_HEADER, NOBODY, fence_of, row_key
 from tables.places import place_before
+
+NEAR = 2_000  # records before a row that are looked at for the one before it
 
 Read = Callable[[int], Awaitable[Record | None]]
 """The record at a place of the job's changelog partition. It may raise ``TooSlow``."""
@@ -22,9 +24,17 @@ class TooSlow(Exception):
 
 
 async def follow(
-    job_id: JobId, submitted_at: int, newest: Record, read: Read, found: list[Transition]
+    job_id: JobId,
+    submitted_at: int,
+    newest: Record,
+    read: Read,
+    nearest: Read,
+    found: list[Transition],
 ) -> str | None:
     """Gather the transitions of a job, newest first.
+
+    Args:
+        nearest: the job's last row before a place, as ``nearest`` finds it.
 
     Returns:
         What is missing of them; ``None``: nothing.
@@ -40,15 +50,35 @@ async def follow(
         place, before = at.offset, place_before(at)
         if before == -1:
             return None
-        if before is None:
-            return f"what was before place {place} isn't known: it was written by an older version"
         try:
-            at = await read(before)
+            at = await nearest(place) if before is None else await read(before)
         except TooSlow:
             return f"what was before place {place} takes too long to read"
+        if at is None and before is None:
+            return f"what was before place {place} isn't known: no row near it is the job's"
         if at is None:
             return f"what was before place {place} has been compacted away (see JOBS_HISTORY)"
     return None
+
+
+async def nearest(reader: LogReader, changelog: str, job_id: JobId, place: int) -> Record | None:
+    """The job's last valid row before a place, if it isn't far away. A row doesn't name the one
+    before it if that was on its way still: a cancel may come in the moment of a start.
+
+    Raises:
+        KafkaError: it can't be read.
+    """
+    key = row_key(job_id)
+    found: Record | None = None
+    fence = NOBODY
+    for each in await reader.read(changelog, job_id.partition, max(0, place - NEAR), place):
+        written_under = fence_of(each)
+        if written_under is None or written_under < fence:
+            continue  # void
+        fence = written_under
+        if each.key == key:
+            found = each if each.value else None
+    return found
 
 
 def as_transition(job_id: JobId, record: Record) -> Transition | None:

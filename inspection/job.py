@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from inspection.chain import follow
+from inspection.chain import follow, nearest
 from inspection.letters import Letter, letter_of
 from inspection.newest import Search
 from inspection.owner import Owner, owner_of
@@ -102,7 +102,10 @@ async def _past(found: Inspected, reader: LogReader, names: TopicNames, newest: 
     async def read(place: int) -> Record | None:
         return await reader.record(names.changelog, found.job_id.partition, place)
 
-    found.missing = await follow(found.job_id, found.row.submitted_at, newest, read, back)
+    async def before(place: int) -> Record | None:
+        return await nearest(reader, names.changelog, found.job_id, place)
+
+    found.missing = await follow(found.job_id, found.row.submitted_at, newest, read, before, back)
     found.transitions = back[::-1]
 
 

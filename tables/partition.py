@@ -17,6 +17,8 @@ from tables.rows import Rows
 logger = logging.getLogger(__name__)
 
 
+RECENT = 1_000  # about a job that has just ended is asked more often than about all others
+
 Ended = Sequence[tuple[int, int]]
 """(finished_at, offset) of final rows."""
 
@@ -51,6 +53,7 @@ class Partition:
         self.ended: deque[tuple[int, int]] = deque()  # as ``Ended``
         self.cursor = 0  # the changelog's next place, as far as we have seen it
         self.places: dict[int, int] = {}  # of unfinished jobs' newest durable rows in the changelog
+        self.ended_at: dict[int, int] = {}  # the same, of the ``RECENT`` jobs that ended last
         self.owned: tuple[int, int] | None = None  # place and time of our last ownership record
         self.released = False  # whether that one says that we let go
         self.owed: set[bytes] = set()  # keys whose last record is void, to be written again
@@ -95,10 +98,15 @@ class Partition:
 
     def placed(self, offset: int, job: Job | None, place: int) -> None:
         """The job's newest row that is durable stands at this place of the changelog."""
-        if job is None or job.status.final:
-            self.places.pop(offset, None)
-        else:
+        if job is not None and not job.status.final:
             self.places[offset] = place
+            return
+        self.places.pop(offset, None)
+        self.ended_at.pop(offset, None)
+        if job is not None:
+            self.ended_at[offset] = place
+            if len(self.ended_at) > RECENT:
+                del self.ended_at[next(iter(self.ended_at))]
 
     def holder(self, key: str) -> tuple[int, Job] | None:
         """The job that has an idempotency key, as ``Job.scoped_key`` gives it: its offset and its

@@ -1,7 +1,7 @@
 """Where a job's rows stand in the changelog: each names the place of the one before it.
 
 So a job's history is found by following these, however long the changelog is. The newest place is
-kept for unfinished jobs only, the few; a final row is found by its time.
+kept for unfinished jobs, the few, and for those that ended last; a final row is found by its time.
 """
 
 from __future__ import annotations

@@ -5,19 +5,21 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterable
+from functools import partial
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from settings import Settings
+from web.page import LOGIN, PAGES
 from web.problems import Forbidden, Handler, Misdirected, Unauthorized
 from web.tokens import Tokens
+from web.tries import Tries
 
 # Of these, /login and /logout may be asked from elsewhere, too: a form of a page with no referrer
 # has the origin "null", and whoever logs somebody in needs a token.
 _OPEN = frozenset({"/healthz", "/readyz", "/login", "/logout"})
-_PAGES = frozenset({"/", "/docs"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -26,6 +28,7 @@ class Guard:
 
     def __init__(self, settings: Settings) -> None:
         self.tokens = Tokens(settings.api_tokens or ())
+        self._tries = Tries(self.tokens.known)
         self._hosts = Hosts(settings)
         # With a token asked for, another name for us is worth nothing: its pages have no cookie.
         self._check_host = bool(settings.allowed_hosts) or not self.tokens
@@ -45,7 +48,7 @@ class Guard:
         """``None``: let it in. A browser that has to log in first is sent there.
 
         Raises:
-            Misdirected, Forbidden, Unauthorized: don't.
+            Misdirected, Forbidden, Unauthorized, TooMany: don't.
         """
         path = request.path
         health = path in ("/healthz", "/readyz")
@@ -56,10 +59,13 @@ class Guard:
             )
         if request.method not in _SAFE and path not in _OPEN and _from_elsewhere(request):
             raise Forbidden("a page of another site may not change anything here")
-        if path in _OPEN or path.startswith("/assets/") or self.tokens.allows(request):
+        if path in _OPEN or path.startswith("/assets/"):
             return None
-        if path in _PAGES and "text/html" in request.headers.get("Accept", ""):
-            return web.Response(status=303, headers={"Location": "/login"})
+        if self.tokens.allows(request, partial(self._tries.right, request.remote)):
+            return None
+        if path in PAGES and "text/html" in request.headers.get("Accept", ""):
+            # What is behind # the browser takes along to where it is sent.
+            return web.Response(status=303, headers={"Location": LOGIN.format(path)})
         raise Unauthorized(
             "a token is asked for: Authorization: Bearer TOKEN, with one of JOBS_API_TOKEN"
         )

@@ -22,15 +22,19 @@ class Bucket:
         self._tokens = burst
         self._at = clock()
 
-    def take(self) -> float:
-        """Take a token: 0.0. If there is none: seconds until there is one."""
+    def wait(self) -> float:
+        """Seconds until there is a token; 0.0 if there is one."""
         now = self._clock()
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        if self._tokens < 1:
-            return (1 - self._tokens) / self._rate
-        self._tokens -= 1
-        return 0.0
+        return max(0.0, (1 - self._tokens) / self._rate)
+
+    def take(self) -> float:
+        """Take a token: 0.0. If there is none: seconds until there is one."""
+        wait_s = self.wait()
+        if not wait_s:
+            self._tokens -= 1
+        return wait_s
 
 
 class Buckets:
@@ -41,10 +45,17 @@ class Buckets:
         self._most = most
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
+    def wait(self, name: str) -> float:
+        """As ``Bucket.wait``."""
+        return self._bucket(name).wait()
+
     def take(self, name: str) -> float:
         """As ``Bucket.take``."""
+        return self._bucket(name).take()
+
+    def _bucket(self, name: str) -> Bucket:
         bucket = self._buckets.setdefault(name, Bucket(*self._new))
         self._buckets.move_to_end(name)
         if len(self._buckets) > self._most:
             self._buckets.popitem(last=False)
-        return bucket.take()
+        return bucket

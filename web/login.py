@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 from html import escape
 from string import Template
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from web.limits import Buckets
-from web.problems import TooMany
+from web.page import PAGES
 from web.site import JobsView
 from web.tokens import COOKIE, SESSION_S, Tokens
-
-# Tries of one address: so many at once, then one in six seconds.
-TRIES = 10
-TRIES_PER_S = 1 / 6
-ADDRESSES = 10_000  # that are remembered
+from web.tries import Tries
 
 POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
 
+# The form has no action, so that it goes to its own address: with `next`, and with the part behind
+# #, which a browser takes along to the page that it is sent to then.
 _PAGE = Template("""\
 <!doctype html>
 <html lang="en">
@@ -36,7 +31,7 @@ _PAGE = Template("""\
 <main class="login">
 <h1>Jobs on Kafka</h1>
 $said
-<form method="post" action="/login">
+<form method="post">
 <p><label for="token">Token (one of JOBS_API_TOKEN)</label></p>
 <p><input id="token" name="token" type="password" autocomplete="current-password" required
  autofocus></p>
@@ -52,33 +47,27 @@ class Login(JobsView):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # On the first try: the loop that runs isn't known here.
-        self._tries: Buckets | None = None
+        self._tries = Tries(self._tokens.known)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """The form."""
         if not self._tokens:
-            return _to("/")
+            return _to(_wanted(request))
         return _form()
 
     async def post(self, request: web.Request) -> web.StreamResponse:
-        """A cookie for the right token; the form again for a wrong one.
+        """A cookie for the right token, and on to the page that was wanted (``?next=``); the form
+        again for a wrong one.
 
         Raises:
             TooMany: too many tries from this address.
         """
         if not self._tokens:
-            return _to("/")
-        if self._tries is None:
-            clock = asyncio.get_running_loop().time
-            self._tries = Buckets(TRIES_PER_S, TRIES, ADDRESSES, clock)
-        wait_s = self._tries.take(request.remote or "")
-        if wait_s:
-            raise TooMany(f"too many tries: wait {math.ceil(wait_s)} s", retry_after_s=wait_s)
+            return _to(_wanted(request))
         given = dict(parse_qsl((await self.body(request)).decode(errors="replace")))
-        if not self._tokens.known(given.get("token", "").strip()):
+        if not self._tries.right(request.remote, given.get("token", "").strip()):
             return _form("This is not the token.", status=403)
-        response = _to("/")
+        response = _to(_wanted(request))
         response.set_cookie(
             COOKIE,
             self._tokens.session(),
@@ -103,6 +92,12 @@ class Logout(JobsView):
         response = _to("/login")
         response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
         return response
+
+
+def _wanted(request: web.Request) -> str:
+    """The page that was asked for before the log-in: one of ours, whatever a link may say."""
+    wanted = request.query.get("next", "/")
+    return wanted if wanted in PAGES else "/"
 
 
 def _to(path: str) -> web.Response:

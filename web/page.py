@@ -11,6 +11,12 @@ FILES_POLICY = (
 )
 
 
+PAGES = frozenset({"/", "/docs"})
+"""Those that a browser is sent back to once it has logged in."""
+
+LOGIN = "/login?next={}"
+
+
 def base_url(scheme: str, host: str, otherwise: str) -> str:
     """The address by which this page was asked for, if it can stand in a shell command as it is
     (the host is whatever the client wrote)."""

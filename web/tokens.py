@@ -51,14 +51,15 @@ class Tokens:
         found = sum(hmac.compare_digest(signature, _signature(each, end)) for each in self._tokens)
         return found > 0 and int(end) > self._now()
 
-    def allows(self, request: web.Request) -> bool:
-        """Whether the request brings a token or a session, or none is asked for."""
+    def allows(self, request: web.Request, right: Callable[[str], bool]) -> bool:
+        """Whether the request brings a token or a session, or none is asked for. ``right``: as
+        ``known``, for a token that somebody may have guessed."""
         if not self._tokens:
             return True
         given = request.headers.get("Authorization")
         if given is not None:
             match = _BEARER.fullmatch(given)
-            return match is not None and self.known(match[1])
+            return match is not None and right(match[1])
         return self.session_known(request.cookies.get(COOKIE, ""))
 
     def authorization(self, request: web.Request) -> str | None:

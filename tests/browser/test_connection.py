@@ -64,19 +64,32 @@ def test_another_worker_dies_and_its_partitions_are_taken_over(page: Page, two: 
 def test_with_a_token_the_page_asks_for_it_and_forgets_it(page: Page, cluster: Cluster) -> None:
     worker = cluster.worker(ready=False, JOBS_API_TOKEN="0123456789abcdef-of-tests")
     worker.wait_ready()
-    page.goto(f"{worker.url}/")
-    page.wait_for_url("**/login")
-    page.get_by_label("Token").fill("0123456789abcdef-of-tests")
-    page.get_by_role("button", name="Log in").click()
-    workers = page.get_by_role("table", name="Workers").locator("tbody tr")
-    expect(workers).to_have_count(1)
-    # The cookie ends while somebody looks: the next answer leads to the form.
+    bearer = {"Authorization": "Bearer 0123456789abcdef-of-tests"}
+    id = worker.post("/job", {"handler": "echo"}, headers=bearer).json["id"]
+
+    def log_in(token: str = "0123456789abcdef-of-tests") -> None:
+        page.get_by_label("Token").fill(token)
+        page.get_by_role("button", name="Log in").click()
+
+    # A link to a job, from a colleague: behind the form it leads there, also after a slip.
+    page.goto(f"{worker.url}/#/job/{id}")
+    page.wait_for_url("**/login**")
+    log_in("not the token at all")
+    expect(page.get_by_role("alert")).to_have_text("This is not the token.")
+    log_in()
+    expect(page.get_by_role("heading", level=1)).to_have_text(id)
+    expect(page.locator(".title .badge")).to_have_text("done")
+    # The cookie ends while somebody looks: the next answer leads to the form, and back.
+    page.goto(f"{worker.url}/#/jobs?status=done")
+    expect(page.locator("table.jobs tbody tr")).to_have_count(1)
     page.context.clear_cookies()
-    page.wait_for_url("**/login")
-    page.get_by_label("Token").fill("0123456789abcdef-of-tests")
-    page.get_by_role("button", name="Log in").click()
-    expect(workers).to_have_count(1)
+    page.wait_for_url("**/login**")
+    log_in()
+    page.wait_for_url(f"{worker.url}/#/jobs?status=done")
+    expect(page.locator("table.jobs tbody tr")).to_have_count(1)
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/login")
-    page.goto(f"{worker.url}/")
-    page.wait_for_url("**/login")
+    page.goto(f"{worker.url}/docs")
+    page.wait_for_url("**/login**")
+    log_in()
+    page.wait_for_url(f"{worker.url}/docs")

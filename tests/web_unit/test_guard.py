@@ -20,9 +20,10 @@ from web import api, bodies, login
 from web.guard import Guard, Hosts
 from web.headers import on_prepare
 from web.limits import Bucket, Buckets
-from web.problems import as_problems
+from web.problems import TooMany, as_problems
 from web.site import SITE, Site
 from web.tokens import COOKIE, SESSION_S, Tokens
+from web.tries import TRIES, TRIES_PER_S, Tries
 
 TOKEN = "0123456789abcdef-token"
 OTHER = "fedcba9876543210-other"
@@ -112,7 +113,7 @@ async def test_the_scheme_is_written_as_one_likes(closed):
 @pytest.mark.asyncio
 async def test_a_browser_logs_in_and_out(closed):
     async with closed.get("/", headers=PAGE, allow_redirects=False) as reply:
-        assert (reply.status, reply.headers["Location"]) == (303, "/login")
+        assert (reply.status, reply.headers["Location"]) == (303, "/login?next=/")
     assert await status(closed, "GET", "/job/all", headers=PAGE) == 401
     async with closed.post("/login", data={"token": "wrong"}, allow_redirects=False) as reply:
         assert reply.status == 403
@@ -141,12 +142,69 @@ async def test_by_https_the_cookie_is_for_https_only(closed):
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [
+        ("", "/"), ("?next=/docs", "/docs"), ("?next=/", "/"), ("?next=//evil.example", "/"),
+        ("?next=https://evil.example/docs", "/"), ("?next=/job", "/"), ("?next=/docs%0d", "/"),
+    ],
+)  # fmt: skip
+async def test_behind_the_log_in_is_the_page_that_was_wanted(closed, query, page):
+    data = {"token": TOKEN}
+    async with closed.post("/login" + query, data=data, allow_redirects=False) as reply:
+        assert (reply.status, reply.headers["Location"]) == (303, page)
+    async with closed.get("/docs", headers=PAGE, allow_redirects=False) as reply:
+        assert reply.status == 200
+
+
+@pytest.mark.asyncio
 async def test_tries_to_log_in_are_limited(closed):
-    tried = [await status(closed, "POST", "/login", data={"token": "x"}) for _ in range(11)]
+    tried = [await status(closed, "POST", "/login", data={"token": f"x{n}"}) for n in range(11)]
     assert tried == [403] * 10 + [429]
     async with closed.post("/login", data={"token": TOKEN}) as reply:
         assert reply.status == 429
         assert 1 <= int(reply.headers["Retry-After"]) <= 6
+
+
+@pytest.mark.asyncio
+async def test_tries_of_tokens_are_limited(closed):
+    """Not of those that were right before, nor of one that is wrong again and again."""
+    assert await status(closed, "GET", "/stats", headers=bearer(TOKEN)) == 200
+    stale = "yesterdays-token"
+    assert {await status(closed, "GET", "/", headers=bearer(stale)) for _ in range(30)} == {401}
+    tried = [await status(closed, "GET", "/", headers=bearer(f"guess-{n:010}")) for n in range(12)]
+    assert tried == [401] * 9 + [429] * 3
+    async with closed.get("/stats", headers=bearer(OTHER)) as reply:
+        assert reply.status == 429, "right, but nobody knows that who has tried so many"
+        assert 1 <= int(reply.headers["Retry-After"]) <= 6
+    assert await status(closed, "GET", "/stats", headers=bearer(TOKEN)) == 200
+    assert await status(closed, "GET", "/stats", headers=bearer(stale)) == 401
+    cookies = {COOKIE: Tokens([TOKEN]).session()}
+    assert await status(closed, "GET", "/stats", cookies=cookies) == 200
+    assert await status(closed, "GET", "/healthz") == 200
+
+
+def test_addresses_are_counted_apart_and_forgotten_in_time():
+    now = [0.0]
+    asked: list[str] = []
+
+    def known(token: str) -> bool:
+        asked.append(token)
+        return token == TOKEN
+
+    tries = Tries(known, lambda: now[0])
+    for n in range(TRIES):
+        assert not tries.right("2001:db8::1", f"a{n}")
+    for remote in ("2001:db8::1", "2001:db8::ffff:1"):  # of one network, so of one owner
+        with pytest.raises(TooMany):
+            tries.right(remote, TOKEN)
+    assert len(asked) == TRIES, "what is refused isn't compared"
+    for other in ("2001:db8:0:1::1", "fe80::1%eth0", "10.0.0.1", None):
+        assert tries.right(other, TOKEN)
+    now[0] += 1 / TRIES_PER_S
+    assert not tries.right("2001:db8::2", "one more")
+    with pytest.raises(TooMany):
+        tries.right("2001:db8::2", "and one too many")
 
 
 @pytest.mark.asyncio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from jobs.model import Job, JobId, Status
 from log.reader import Record
 from tables.fold import AGAIN_HEADER, PREV_HEADER, Fence
 from tests.web_unit.fakes import Log, Worker, decoded, row
-from web.history import Histories
+from web.history import AT_ONCE, Histories
 from web.lookup import Lookup
 from web.problems import NotFound, Unavailable
 
@@ -90,7 +91,7 @@ async def test_what_was_written_again_is_told_once() -> None:
     ("first", "detail"),
     [
         ([], "what was before place 7 has been compacted away"),
-        ([record(0, WAITING)], "what was before place 0 isn't known"),
+        ([record(0, WAITING)], "what was before place 0 isn't known: no row near it is the job's"),
     ],
 )
 async def test_a_chain_that_breaks_says_where(first: list[Record], detail: str) -> None:
@@ -116,3 +117,91 @@ async def test_kafka_is_away_or_there_is_no_job() -> None:
     worker.log.fails = KafkaError()
     with pytest.raises(Unavailable):
         await histories(worker).of(ID)
+
+
+@pytest.mark.asyncio
+async def test_a_row_that_names_none_is_behind_the_nearest_one() -> None:
+    """A cancel that was written while the start was on its way."""
+    former = Fence(2, "zz").headers()
+    canceled = row(Status.CANCELED, attempt=1, finished_at=1_009)
+    answer = await told(
+        record(0, WAITING, -1),
+        record(1, EXECUTING, 0),
+        record(2, WAITING, 0)._replace(headers=former),  # void
+        record(3, WAITING, -1, b"0-6"),
+        record(9, canceled),
+        newest=9,
+        job=canceled,
+    )
+    assert (places(answer), answer.complete) == ([0, 1, 9], True)
+
+
+@pytest.mark.asyncio
+async def test_a_job_that_has_just_ended_needs_no_search() -> None:
+    done = row(Status.DONE, finished_at=999_999)  # by a clock that was wrong
+    log = Log({})
+    others = [record(n, WAITING, key=b"0-6") for n in range(5, 900)]
+    log.changelog[0] = [record(0, WAITING, -1), record(4, done, 0), *others]
+    worker = Worker(log, {0: {5: done}})
+    answer = await histories(worker).of(ID)
+    assert (places(answer), answer.complete) == ([], False)
+    assert str(answer.detail).startswith("its last row isn't found")
+    worker.table.served[0].placed(5, done, 4)
+    answer = await histories(worker).of(ID)
+    assert (places(answer), answer.complete) == ([0, 4], True)
+
+
+@pytest.mark.asyncio
+async def test_a_record_may_be_a_millisecond_older_than_its_row() -> None:
+    """A float cuts the clock off. Many rows came in that millisecond, and a minute before."""
+    done = row(Status.DONE, finished_at=2_001)
+    other = row(Status.DONE)
+    log = Log({})
+    log.changelog[0] = [
+        *(record(n, other, key=b"0-1")._replace(timestamp=1_000) for n in range(30_000)),
+        record(30_000, done, -1)._replace(timestamp=2_000),
+        *(record(n, other, key=b"0-1")._replace(timestamp=2_001) for n in range(30_001, 60_000)),
+    ]
+    answer = await histories(Worker(log, {0: {5: done}})).of(ID)
+    assert (places(answer), answer.complete) == ([30_000], True)
+
+
+@pytest.mark.asyncio
+async def test_while_the_owner_is_in_doubt_nothing_is_told() -> None:
+    """A row that is durable isn't shown then, and its place is known: they aren't of one moment."""
+    done = row(Status.DONE, finished_at=1_004)
+    log = Log({})
+    log.changelog[0] = [record(0, EXECUTING, -1), record(4, done, 0)]
+    worker = Worker(log, {0: {5: EXECUTING}})
+    part = worker.table.served[0]
+    part.sent(5, done)
+    part.seen(3)  # a place that isn't ours
+    part.placed(5, done, 4)
+    part.durable(5, done)
+    asked = asyncio.create_task(histories(worker).of(ID))
+    await asyncio.sleep(0)
+    part.trusted()
+    answer = await asked
+    assert (places(answer), answer.complete) == ([0, 4], True)
+
+
+@pytest.mark.asyncio
+async def test_a_few_are_read_at_once() -> None:
+    log = Log({})
+    log.changelog[0] = [record(0, WAITING, -1)]
+    worker = Worker(log, {0: {5: WAITING}})
+    worker.table.served[0].places[5] = 0
+    reading = most = 0
+
+    async def at_read() -> None:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await asyncio.sleep(0)
+        reading -= 1
+
+    log.at_read = at_read
+    all_of_them = histories(worker)
+    answers = await asyncio.gather(*(all_of_them.of(ID) for _ in range(50)))
+    assert all(answer.complete for answer in answers)
+    assert 1 < most <= AT_ONCE

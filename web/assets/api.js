@@ -39,7 +39,7 @@ async function call(method, path, { body, headers, signal } = {}) {
     throw new Lost("the worker can't be reached");
   }
   if (answer.status === 401) {
-    location.assign("/login");
+    location.assign(`/login?next=/${location.hash}`); // and back here
     throw new Lost("you are not logged in");
   }
   link.answered();

@@ -129,6 +129,7 @@ def _responses(call: Call, secured: bool) -> dict[str, Any]:
         problems.setdefault(400, "The query has a parameter that there isn't")
     if secured and not call.open:
         problems.setdefault(401, "No token is given, or a wrong one")
+        problems.setdefault(429, "Too many wrong tokens from this address")
     told = {str(status): _answer(each) for status, each in call.answers.items()}
     told |= {str(status): _problem(status, text) for status, text in sorted(problems.items())}
     return told
