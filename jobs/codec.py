@@ -50,9 +50,13 @@ class WireRequest(msgspec.Struct, gc=False):
         | _TEXT
         | None
     ) = None
-    ttl: (
-        Annotated[int, msgspec.Meta(ge=0, le=MAX_TTL, description="Reruns after a failure")] | None
-    ) = None
+    # JSON has one kind of number: some programs write 3.0 for 3, and nothing else can be meant.
+    ttl: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=MAX_TTL)]
+        | Annotated[float, msgspec.Meta(ge=0, le=MAX_TTL, multiple_of=1)]
+        | None,
+        msgspec.Meta(description="Reruns after a failure"),
+    ] = None
     handler: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
     delay: (
         Annotated[
@@ -128,7 +132,7 @@ def decode_request(value: bytes) -> JobRequest:
     return JobRequest(
         data=wire.data,
         timeout_ns=_duration("timeout", wire.timeout, 1, MAX_TIMEOUT_NS),
-        ttl=wire.ttl,
+        ttl=None if wire.ttl is None else int(wire.ttl),
         handler=wire.handler,
         delay_ns=_duration("delay", wire.delay, 0, MAX_DELAY_NS),
         run_at=wire.run_at,
@@ -243,7 +247,10 @@ def _with_field(message: str) -> InvalidRequest:
     match = _AT_FIELD.fullmatch(message)
     text = (match[1] if match else message).replace("`", "").replace(" | null", "")
     field = match[2] if match else ""
+    text = text.replace("int | float", "int").replace("float that's a multiple of 1.0", "int")
     text = text[:1].lower() + text[1:]
+    if field in ("timeout", "delay") and text.endswith("got float"):
+        text += ": an integer is nanoseconds, and others are text with a unit, such as '3s'"
     if not field:
         return InvalidRequest(f"a job is a JSON object: {text}")
     return InvalidRequest(f"{field}: {text}", field)

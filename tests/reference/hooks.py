@@ -34,11 +34,11 @@ def before_load_schema(context: Any, raw_schema: dict[str, Any]) -> None:
 
 @schemathesis.hook
 def filter_body(context: Any, body: Any) -> bool:
-    """Without what JSON Schema doesn't say: a delay beside a time, and `3.0` where `3` is meant,
-    which is refused (of a duration it may be seconds)."""
+    """Without what JSON Schema doesn't say: a delay beside a time, and a duration of `3.0`, which
+    is refused (it may be seconds)."""
     if not isinstance(body, dict):
         return True
-    if any(isinstance(body.get(name), float) for name in ("timeout", "delay", "ttl")):
+    if any(isinstance(body.get(name), float) for name in ("timeout", "delay")):
         return False
     return body.get("delay") is None or body.get("run_at") is None
 

@@ -39,6 +39,9 @@ def document(
             "anyOf": [{"type": "string", "enum": handlers}, {"type": "null"}],
             "description": _HANDLER.format(DEFAULT_HANDLER),
         }
+        # To JSON Schema 3.0 is an integer, too.
+        ttl = request["properties"]["ttl"]
+        ttl["anyOf"] = [kind for kind in ttl["anyOf"] if kind["type"] != "number"]
     paths: dict[str, dict[str, Any]] = {}
     for (method, path), call in calls.items():
         told = _operation(path, call, components, secured)
