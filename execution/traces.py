@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent
 import os
+import sys
 import traceback
 from pathlib import Path
 
@@ -17,6 +18,30 @@ _OURS = (
 
 
 def traced(error: BaseException) -> str:
-    """The frames as text, the last one last; nothing if all are ours."""
+    """The frames as text, the last one last; nothing if all are ours.
+
+    Files are named as imports find them: whoever may read a job needn't learn how the worker's
+    machine is laid out, and a trace stays the same from one machine to another.
+    """
     frames = traceback.extract_tb(error.__traceback__)
-    return "".join(traceback.format_list([f for f in frames if not f.filename.startswith(_OURS)]))
+    roots = sorted((f"{path.rstrip(os.sep)}{os.sep}" for path in sys.path if path), key=len)
+    shown = [
+        traceback.FrameSummary(
+            _short(f.filename, roots),
+            f.lineno,
+            f.name,
+            line=f.line,
+            end_lineno=f.end_lineno,
+            colno=f.colno,
+            end_colno=f.end_colno,
+        )
+        for f in frames
+        if not f.filename.startswith(_OURS)
+    ]
+    return "".join(traceback.format_list(shown))
+
+
+def _short(filename: str, roots: list[str]) -> str:
+    """Without the longest folder of ``sys.path`` that it is in."""
+    root = next((root for root in reversed(roots) if filename.startswith(root)), "")
+    return filename[len(root) :]
