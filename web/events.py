@@ -46,7 +46,7 @@ class Events(JobsView):
                 begin = tail.cursor if after is None else cursor.encode(after)
                 try:
                     await stream.prepare(request)
-                    await _write(stream, f"retry: 1000\nid: {begin}\n\n".encode())
+                    await _write(stream, b"retry: 1000\n%s\n" % cursor.line(begin))
                     if after is None or await self._caught_up(stream, listener, after):
                         await self._tell(stream, listener)
                     await stream.write_eof()
@@ -78,7 +78,7 @@ class Events(JobsView):
                 chunk = await listener.next(BEAT_S)
             except TimeoutError:
                 # All that happened until here has been told, or isn't wanted.
-                chunk = f": still here\nid: {self.site.tail.cursor}\n\n".encode()
+                chunk = b": still here\n%s\n" % cursor.line(self.site.tail.cursor)
             if chunk:
                 await _write(stream, chunk)
             elif listener.slow:

@@ -161,6 +161,12 @@ class WorkerCollector(Collector):
             ["method", "route", "status"],
             {(m, route, str(code)): n for (m, route, code), n in self._times.requests.items()},
         )
+        yield _gauges(
+            "jobs_http_requests_in_progress",
+            "Requests that aren't answered yet: streams, waits, and what is being worked on.",
+            ["method", "route"],
+            dict(self._times.open),
+        )
         yield _histograms(
             "jobs_http_request_duration_seconds",
             "How long answers took; of a stream, how long it lasted.",

@@ -12,10 +12,15 @@ from inspection.transitions import Transition
 from jobs.errors import InvalidId
 from jobs.model import JobId, Status
 from web import render
+from web.cursor import line
 from web.problems import BadRequest
 
 PENDING = 5_000  # events that a slow client may be behind
 CHUNK = 200  # events written together at most
+
+
+RECOVERED = b"event: recovered\ndata: {}\n\n"
+"""What a ``problem`` was about while the stream stayed open is over."""
 
 
 class Event:
@@ -33,8 +38,8 @@ class Event:
         if self._encoded is None:
             id, _, at, job, _ = self.transition
             told = render.transition(id, job, at)
-            self._encoded = b"id: %s\nevent: transition\ndata: %s\n\n" % (
-                self.cursor.encode(),
+            self._encoded = b"%sevent: transition\ndata: %s\n\n" % (
+                line(self.cursor),
                 msgspec.json.encode(told),
             )
         return self._encoded

@@ -20,6 +20,10 @@ from web.problems import document
 # now and then. Longer than proxies keep theirs (60 s), or they would send to one that is closing.
 IDLE_S = 75.0
 
+# Bytes of a line of the head. A place in each of a thousand partitions fits, in a header and in the
+# first line.
+MAX_LINE = 32_768
+
 logger = logging.getLogger(__name__)
 
 
@@ -66,4 +70,10 @@ class ProblemRunner(web.AppRunner):
 def serve_problems(site: Web) -> None:
     """Let Faust's web server use our runner."""
     ours = cast(driver.Web, site)
-    ours._runner = ProblemRunner(ours.web_app, access_log=None, keepalive_timeout=IDLE_S)
+    ours._runner = ProblemRunner(
+        ours.web_app,
+        access_log=None,
+        keepalive_timeout=IDLE_S,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_LINE,
+    )

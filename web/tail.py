@@ -25,8 +25,8 @@ from aiokafka.errors import KafkaError
 
 from inspection.transitions import KNOWN, Teller
 from log.reader import LogReader, Record, Slice
-from web.cursor import encode
-from web.listener import Event, Listener, problem
+from web.cursor import MAX_PARTITIONS, encode, line
+from web.listener import RECOVERED, Event, Listener, problem
 from web.parts import Parts
 from web.problems import Unavailable
 
@@ -134,7 +134,7 @@ class Tail:
             ends = await self._reader.ends(self._changelog, range(len(after)))
         if any(place > ends[p] for p, place in enumerate(after)):
             self.join(listener)
-            yield problem(_BEYOND) + b"id: %s\n\n" % self.cursor.encode()
+            yield problem(_BEYOND) + line(self.cursor) + b"\n"
             return
         places, tellers = list(after), [Teller(p) for p in range(len(after))]
         await self._prime(tellers, after)
@@ -175,7 +175,9 @@ class Tail:
                         begun = True
                         self._begun.set()
                     moved = await self._step()
-                    self._trouble = False
+                    if self._trouble:
+                        self._trouble = False
+                        self._tell(RECOVERED)
                 except (TimeoutError, KafkaError) as exc:
                     if not self._trouble:
                         logger.warning("events wait for Kafka: %r", exc)
@@ -252,10 +254,13 @@ def _events(
     teller: Teller, records: Iterable[Record], places: list[int], until: int
 ) -> Iterator[Event]:
     """The events of a partition's records; ``places`` move along, and end at ``until``."""
-    texts = [str(place) for place in places]
+    texts = [str(place) for place in places] if len(places) <= MAX_PARTITIONS else None
     p = teller.partition
     for transition in teller.tell(records):
         places[p] = transition.place + 1
-        texts[p] = str(places[p])
-        yield Event(transition, ".".join(texts))
+        cursor = ""
+        if texts is not None:
+            texts[p] = str(places[p])
+            cursor = ".".join(texts)
+        yield Event(transition, cursor)
     places[p] = until

@@ -19,6 +19,7 @@ class HttpTimes:
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()  # by method, route and status
+        self.open: Counter[tuple[str, str]] = Counter()  # not answered yet, by method and route
         self.took: dict[tuple[str, str], Histogram] = {}  # by method and route
 
     def note(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -38,6 +39,12 @@ async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count a request; it goes around all that makes an answer."""
     began = time.perf_counter()
     status = 499  # the client went away before there was an answer
+    times = request.app[TIMES]
+    # Anybody may send any method, and any path: neither may become a label of its own.
+    method = request.method if request.method in _METHODS else "other"
+    resource = request.match_info.route.resource
+    route = "unmatched" if resource is None else resource.canonical
+    times.open[method, route] += 1
     try:
         response = await handler(request)
         status = response.status
@@ -46,8 +53,5 @@ async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
         status = exc.status
         raise
     finally:
-        # Anybody may send any method, and any path: neither may become a label of its own.
-        method = request.method if request.method in _METHODS else "other"
-        resource = request.match_info.route.resource
-        route = "unmatched" if resource is None else resource.canonical
-        request.app[TIMES].note(method, route, status, time.perf_counter() - began)
+        times.open[method, route] -= 1
+        times.note(method, route, status, time.perf_counter() - began)

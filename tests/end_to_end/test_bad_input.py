@@ -158,7 +158,7 @@ def test_http_that_is_wrong(cluster: Cluster) -> None:
     [
         b"GET /job/\xd9\xa3-\xd9\xa0/status HTTP/1.1\r\nHost: a\r\n\r\n",
         b"FOO /job HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET /job/all?cursor=" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /job/all?cursor=" + b"x" * 33_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /job/all HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         b"POST /job HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"hello\r\n\r\n",

@@ -19,6 +19,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 UNITS = ("seconds", "bytes", "records")
 # Of what is a count of things and has no unit.
 BARE = {
+    "jobs_http_requests_in_progress",
     "jobs_current", "jobs_open", "jobs_open_limit", "jobs_slots", "jobs_slots_used",
     "jobs_partitions_owned", "jobs_recovering", "jobs_draining", "jobs_kafka_reachable",
     "jobs_build_info",

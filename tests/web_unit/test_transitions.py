@@ -6,12 +6,14 @@ import pytest
 
 from inspection.transitions import Teller
 from jobs.codec import encode_row
-from jobs.model import Job, Status
+from jobs.model import MAX_OFFSET, Job, Status
 from log.reader import Record
 from tables.fold import AGAIN_HEADER, OWNER_KEY, Fence
 from tests.web_unit.fakes import row
-from web.cursor import decode, encode
+from web.cursor import MAX_PARTITIONS, decode, encode, line
+from web.places import format_places
 from web.problems import BadRequest
+from web.server import MAX_LINE
 
 OLD, NEW = Fence(1, "a"), Fence(2, "b")
 WAITING, DONE = row(Status.WAITING), row(Status.DONE)
@@ -72,6 +74,22 @@ def test_a_place_of_a_topic_that_was_made_again_may_have_the_same_row() -> None:
 def test_a_cursor_has_a_place_for_each_partition() -> None:
     assert decode(encode([5, 0, 70]), 3) == [5, 0, 70]
     assert decode("5.0", 4) == [5, 0, 0, 0], "two have been added since"
+    assert line(encode([5, 0])) == b"id: 5.0\n"
     for text in ("", ".", "5.", "-1", "1.2.3.4", "x", "٣", "1" * 20, str(2**63)):
         with pytest.raises(BadRequest):
             decode(text, 3)
+
+
+def test_of_very_many_partitions_there_is_none() -> None:
+    most = [MAX_OFFSET] * MAX_PARTITIONS
+    assert decode(encode(most), MAX_PARTITIONS) == most
+    assert line(encode([*most, 0])) == b""
+    with pytest.raises(BadRequest, match="events have no ids"):
+        decode("5", MAX_PARTITIONS + 1)
+
+
+def test_a_place_in_each_partition_fits_into_a_line_of_a_head() -> None:
+    """Of an event, and of a list with the newest first."""
+    room = MAX_LINE - 500  # for the path and the rest of the query
+    assert len(encode([MAX_OFFSET] * MAX_PARTITIONS)) < room
+    assert len(format_places(dict.fromkeys(range(MAX_PARTITIONS), MAX_OFFSET))) < room

@@ -39,7 +39,7 @@ async function call(method, path, { body, headers, signal } = {}) {
     throw new Lost("the worker can't be reached");
   }
   if (answer.status === 401) {
-    location.assign(`/login?next=/${location.hash}`); // and back here
+    logIn();
     throw new Lost("you are not logged in");
   }
   link.answered();
@@ -47,6 +47,31 @@ async function call(method, path, { body, headers, signal } = {}) {
   if (answer.ok) return json;
   const retryAfterS = Number(answer.headers.get("Retry-After")) || null;
   throw new Problem(answer.status, { ...(json ?? { detail: `the worker answered ${answer.status}` }), retryAfterS });
+}
+
+/** To the form, and back here. */
+function logIn() {
+  location.assign(`/login?next=/${location.hash}`);
+}
+
+/**
+ * Why a stream is refused: {status, detail}; null if it isn't (any more), or the worker can't be
+ * reached. Not logged in: goes to /login.
+ */
+export async function refusal(path) {
+  const stop = new AbortController();
+  const late = setTimeout(() => stop.abort(), WAIT_MS);
+  try {
+    const answer = await fetch(path, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: stop.signal });
+    if (answer.ok) return null;
+    if (answer.status === 401) logIn();
+    return { status: answer.status, detail: parsed(await answer.text())?.detail ?? `the worker answered ${answer.status}` };
+  } catch {
+    return null;
+  } finally {
+    clearTimeout(late);
+    stop.abort();
+  }
 }
 
 export const get = (path, options) => call("GET", path, options);

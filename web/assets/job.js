@@ -135,7 +135,7 @@ export function job({ place, argument: id, leaving }) {
     log.append(h("div", { class: "command" }, h("code", null, command), copyButton("the command", command)));
   };
 
-  leaving(listen({ id }, load, (trouble) => bar("live", trouble === null ? null : [h("p", null, trouble)])));
+  leaving(listen({ id }, load, (trouble) => bar("live", trouble === null ? null : [h("p", null, trouble)]), load));
   const timer = setInterval(() => {
     if (!document.hidden && !link.lost && !gone && !(now && isFinal(now.status) && problem.hidden && (unfound === 0 || unfound > TRIES))) load();
   }, EACH_MS);

@@ -33,6 +33,7 @@ export function jobs({ place, query, leaving }) {
   let fresh = new Set();
   let aborter = null;
   let incomplete = false;
+  let silent = false; // nothing is told live
 
   const draw = () => {
     known = new Map(shown.map((job) => [job.id, job]));
@@ -94,7 +95,10 @@ export function jobs({ place, query, leaving }) {
     if (fresh.size && !shown.length) load();
     else showNews();
   };
-  leaving(listen({ handler: query.handler }, told, (trouble) => bar("live", trouble === null ? null : [h("p", null, trouble)])));
+  leaving(listen({ handler: query.handler }, told, (trouble) => {
+    bar("live", trouble === null ? null : [h("p", null, trouble)]);
+    silent = trouble !== null;
+  }, () => load()));
   const back = () => load();
   link.addEventListener("back", back);
   leaving(() => {
@@ -106,7 +110,7 @@ export function jobs({ place, query, leaving }) {
   }, 1000);
   // A worker that has begun anew recovers first: what it has is shown when it can tell.
   const completing = setInterval(() => {
-    if (incomplete && !link.lost && !document.hidden) load();
+    if ((incomplete || silent) && !link.lost && !document.hidden) load();
   }, AGAIN_MS);
   leaving(() => {
     clearInterval(running);

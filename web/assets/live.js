@@ -1,37 +1,59 @@
 // What happens to jobs, as it happens: GET /job/events, one stream at a time.
 
-import { url } from "./api.js";
+import { refusal, url } from "./api.js";
 import { link } from "./link.js";
 
 const FLUSH_MS = 150; // hundreds of events a second become a few changes of the page
 const AGAIN_MS = 1500;
+const MOST = 6; // times as long between two tries, when it goes on
+const HIDDEN_MS = 10_000; // a browser has six connections to a worker, for all of its tabs
 
 /**
  * Listen to transitions. `told` gets lists of them. `trouble` gets a text, or null when all is
- * well again. Returns a function that ends it.
+ * well again. `missed` is called when some may have been missed. Returns a function that ends it.
  */
-export function listen(query, told, trouble) {
+export function listen(query, told, trouble, missed) {
   let source = null;
   let last = null;
   let waiting = [];
   let flush = null;
   let again = null;
+  let hiding = null;
   let failures = 0;
+  let gap = false;
+  let troubled = false;
   let ended = false;
 
+  const path = () => url("/job/events", { ...query, last_event_id: last });
+
   const open = () => {
-    source = new EventSource(url("/job/events", { ...query, last_event_id: last }));
+    source = new EventSource(path());
     source.onopen = () => {
       failures = 0;
-      trouble(null);
+      say(null);
+      if (gap) missed();
+      gap = false;
     };
     source.onerror = close;
     source.addEventListener("transition", (event) => {
+      well();
       last = event.lastEventId || last;
       waiting.push(JSON.parse(event.data));
       flush ??= setTimeout(deliver, FLUSH_MS);
     });
-    source.addEventListener("problem", (event) => trouble(JSON.parse(event.data).detail));
+    source.addEventListener("problem", (event) => say(JSON.parse(event.data).detail));
+    source.addEventListener("recovered", well);
+  };
+
+  const say = (what) => {
+    troubled = what !== null;
+    trouble(what);
+  };
+
+  const well = () => {
+    if (!troubled) return;
+    say(null);
+    missed();
   };
 
   const deliver = () => {
@@ -41,31 +63,62 @@ export function listen(query, told, trouble) {
     told(events);
   };
 
-  // It is opened anew by ourselves: the browser's own way gives up after the first refusal.
+  // It is opened anew by ourselves: a browser gives up after the first refusal, and tells nobody
+  // what it was.
   const close = async () => {
-    source.close();
-    if (ended || link.lost || !(await link.probe()) || ended) return;
+    const mine = source;
+    mine.close();
+    const over = () => ended || link.lost || source !== mine;
+    gap ||= last === null;
+    if (over() || !(await link.probe()) || over()) return;
     failures += 1;
+    const pause = AGAIN_MS * Math.min(failures, MOST);
     if (failures > 1) {
-      last = null; // perhaps it is that which is refused
-      trouble("Live updates have stopped; the page asks every few seconds instead.");
+      const why = await refusal(path());
+      if (over()) return;
+      if (why?.status === 400) { // perhaps it is the last id that is refused
+        last = null;
+        gap = true;
+      }
+      say(`Live updates have stopped${why ? `: ${why.detail}` : ""}. They are tried again every ${Math.round(pause / 1000)} s; the page asks meanwhile.`);
     }
     clearTimeout(again);
-    again = setTimeout(open, AGAIN_MS * Math.min(failures, 6));
+    again = setTimeout(open, pause);
+  };
+
+  const stop = () => {
+    clearTimeout(again);
+    source?.close();
+    source = null;
   };
 
   const back = () => {
-    clearTimeout(again);
-    source.close();
-    open();
+    stop();
+    failures = 0;
+    if (!document.hidden) open();
   };
+
+  const look = () => {
+    clearTimeout(hiding);
+    if (document.hidden) {
+      hiding = setTimeout(stop, HIDDEN_MS);
+    } else if (source === null) {
+      last = null; // nobody wants to see hours of it pass by
+      gap = true;
+      open();
+    }
+  };
+
   link.addEventListener("back", back);
+  document.addEventListener("visibilitychange", look);
   open();
+  if (document.hidden) look();
   return () => {
     ended = true;
     clearTimeout(flush);
-    clearTimeout(again);
+    clearTimeout(hiding);
     link.removeEventListener("back", back);
-    source.close();
+    document.removeEventListener("visibilitychange", look);
+    stop();
   };
 }

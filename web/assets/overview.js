@@ -1,6 +1,7 @@
 // What is happening now.
 
 import { get, url } from "./api.js";
+import { bar } from "./bars.js";
 import { chart, gauge } from "./charts.js";
 import { follow, h, put, row, text } from "./dom.js";
 import { count, host, NONE, ranges, rate, span } from "./format.js";
@@ -235,6 +236,7 @@ function makeFailures(leaving) {
     }
   };
   let timer = null;
+  let asking = null; // while nothing is told live
   const soon = () => {
     clearTimeout(timer);
     timer = setTimeout(load, AGAIN_MS);
@@ -245,7 +247,12 @@ function makeFailures(leaving) {
     const latest = new Map(events.map((each) => [each.id, each]));
     jobs = [...[...latest.values()].reverse(), ...jobs.filter((job) => !ids.has(job.id))];
     show();
-  }, () => {}));
+  }, (trouble) => {
+    bar("live", trouble === null ? null : [h("p", null, trouble)]);
+    clearInterval(asking);
+    if (trouble !== null) asking = setInterval(() => { if (!link.lost && !document.hidden) load(); }, AGAIN_MS);
+  }, load));
+  leaving(() => clearInterval(asking));
   link.addEventListener("back", load);
   leaving(() => link.removeEventListener("back", load));
   load();

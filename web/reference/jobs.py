@@ -155,8 +155,9 @@ CALLS = {
         tag="jobs",
         summary="What happens to jobs, as it happens",
         text="Server-sent events, of jobs of all workers. `event: transition` has a `Transition` "
-        "as its data, `event: problem` a `detail`; a comment comes every 15 s. The id of the last "
-        "event is taken up again at any worker.",
+        "as its data, `event: problem` a `detail`, and `event: recovered` says that it is over; a "
+        "comment comes every 15 s. The id of the last event is taken up again at any worker. With "
+        "more than 1,000 partitions there are no ids.",
         curl="curl -N -m 20 {url}/job/events",
         query=EventsQuery,
         headers=EventsHeaders,

@@ -1,0 +1,98 @@
+"""Live updates: refused, and taken up again; and not held by a tab that nobody looks at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.faults.proxy import Proxy
+from tests.harness import Cluster, WorkerProcess, until
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def network(kafka: str) -> Iterator[Proxy]:
+    """Between a worker and the broker."""
+    with Proxy(kafka) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("path", ["#/", "#/jobs"])
+def test_a_refused_stream_is_said_and_tried_again(
+    page: Page, cluster: Cluster, network: Proxy, path: str
+) -> None:
+    worker = cluster.worker(KAFKA=network.address)
+    before = worker.submit(handler="echo")
+    until(lambda: worker.status(before)["status"] == "done", 30, "done")
+    network.cut()
+    page.goto(f"{worker.url}/{path}")
+    said = page.locator("#bars").get_by_text("Live updates have stopped")
+    expect(said).to_contain_text("Kafka can't be read now", timeout=60_000)
+    expect(said).to_contain_text(re.compile(r"tried again every \d+ s"))
+    expect(page.locator("body")).not_to_have_class("lost")
+    network.heal()
+    expect(said).to_have_count(0, timeout=90_000)
+    bad = worker.post("/job", {"handler": "fail", "data": 9, "ttl": 0}).json["id"]
+    failed = page.get_by_role("link", name=bad, exact=True)
+    if path == "#/jobs":
+        page.get_by_role("button", name="new").click()
+    expect(failed).to_be_visible()
+
+
+def test_trouble_of_an_open_stream_is_over_when_it_is(
+    page: Page, cluster: Cluster, network: Proxy
+) -> None:
+    worker = cluster.worker(KAFKA=network.address)
+    page.goto(f"{worker.url}/#/jobs")
+    expect(page.get_by_text("No job matches.")).to_be_visible()
+    until(lambda: streams(worker) == 1, 20, "it listens")
+    network.cut()
+    said = page.locator("#bars").get_by_text("Kafka can't be read now; it is tried again")
+    expect(said).to_be_visible(timeout=60_000)
+    network.heal()
+    expect(said).to_have_count(0, timeout=90_000)
+
+
+def test_a_hidden_tab_lets_its_stream_go_and_is_right_when_it_is_back(
+    page: Page, cluster: Cluster
+) -> None:
+    """A browser has six connections to a worker: streams of six hidden tabs would stop the rest."""
+    worker = cluster.worker()
+    page.clock.install()
+    page.goto(f"{worker.url}/#/jobs")
+    expect(page.get_by_text("No job matches.")).to_be_visible()
+    until(lambda: streams(worker) == 1, 20, "it listens")
+    hide(page, True)
+    page.clock.fast_forward(9_000)
+    assert streams(worker) == 1, "somebody looks at another tab for a moment"
+    page.clock.fast_forward(2_000)
+    until(lambda: streams(worker) == 0, 20, "it has let go")
+    id = worker.submit(handler="echo")
+    hide(page, False)
+    row = page.locator("table.jobs tbody tr")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text(id)
+    until(lambda: streams(worker) == 1, 20, "it listens again")
+    expect(page.locator("#bars .bar")).to_have_count(0)
+
+
+def streams(worker: WorkerProcess) -> int:
+    """How many listen at a worker."""
+    name = r'jobs_http_requests_in_progress\{method="GET",route="/job/events"\}'
+    found = re.search(rf"^{name} (\d+)", worker.get("/metrics").body.decode(), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def hide(page: Page, hidden: bool) -> None:
+    """As if another tab were in front; a headless browser has all in front."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
