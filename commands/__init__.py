@@ -9,6 +9,7 @@ from commands import (
     replay,
     schedules,
     submit,
+    tail,
     topics,
 )
 
@@ -20,5 +21,6 @@ __all__ = [
     "replay",
     "schedules",
     "submit",
+    "tail",
     "topics",
 ]

@@ -61,6 +61,10 @@ class Output:
             for text in texts:
                 self.console.print(text)
 
+    def flush(self) -> None:
+        """What is printed is read at once, by a program too."""
+        self.console.file.flush()
+
     def lines(self, lines: Iterable[str]) -> None:
         """Many lines, as they are."""
         self._write("\n".join(lines))

@@ -53,6 +53,13 @@ def whole(job_id: JobId, job: Job) -> dict[str, Any]:
     return {**listed, "result": result, **present}
 
 
+def event(of: Transition) -> dict[str, Any]:
+    """A transition as ``GET /job/events`` tells it."""
+    told = in_list(of.job_id, of.job)
+    left_out = ("next_attempt_at", "replay_of")
+    return {**{k: v for k, v in told.items() if k not in left_out}, "at": format_time(of.at)}
+
+
 def transition(of: Transition) -> dict[str, Any]:
     """A transition as ``GET /job/{id}/history`` tells it."""
     job = of.job
