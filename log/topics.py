@@ -74,6 +74,15 @@ class TopicPlan:
     history_ms: int
     max_record_bytes: int
 
+    def configs(self, names: TopicNames, topic: str) -> dict[str, str]:
+        """What is set for a topic."""
+        own = {"cleanup.policy": "delete"}
+        if topic == names.changelog:
+            own = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(self.history_ms)}
+        if topic in (names.dead, names.changelog):
+            own["max.message.bytes"] = str(self.max_record_bytes)
+        return own | _copies(self.replication)
+
 
 async def prepare(
     bootstrap: str, names: TopicNames, plan: TopicPlan, access: Access = OPEN
@@ -157,23 +166,13 @@ async def _create(
 ) -> None:
     if not missing:
         return
-    big = {"max.message.bytes": str(plan.max_record_bytes)}
-    configs: dict[str, dict[str, str]] = {
-        names.dead: {"cleanup.policy": "delete", **big},
-        names.changelog: {
-            "cleanup.policy": "compact",
-            "min.compaction.lag.ms": str(plan.history_ms),
-            **big,
-        },
-    }
     answer = await admin.create_topics(
         [
             NewTopic(
                 name,
                 partitions,
                 plan.replication,
-                topic_configs=configs.get(name, {"cleanup.policy": "delete"})
-                | _copies(plan.replication),
+                topic_configs=plan.configs(names, name),
             )
             for name in missing
         ]
