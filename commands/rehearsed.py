@@ -84,7 +84,7 @@ def _row(result: Result) -> dict[str, str | None]:
 def _cell(outcome: Outcome) -> str:
     times = "" if outcome.attempts == 1 else f" in {outcome.attempts}"
     what = outcome.error or (outcome.result or b"").decode("utf-8", "replace")
-    text = f"{outcome.state}{times}: {what}"
+    text = f"{outcome.status}{times}: {what}"
     return text if len(text) <= CELL else text[: CELL - 1] + "…"
 
 

@@ -23,7 +23,7 @@ from submission.resending import Original, Resender, in_turns
 
 MOST = 30  # jobs in a table
 MAX_NAME_CHARS = 200
-_COLUMNS = ("id", "handler", "state", "error", "why not")
+_COLUMNS = ("id", "handler", "status", "error", "why not")
 
 
 class Listed:
@@ -159,7 +159,7 @@ def _told(item: Item) -> dict[str, Any]:
     return {
         "id": str(item.job_id),
         "handler": item.handler,
-        "state": item.status,
+        "status": item.status,
         "error": item.error,
         "replay": item.why is None,
         "why_not": item.why,

@@ -10,7 +10,7 @@ import msgspec
 
 from jobs.model import Job, Status
 
-FIELDS = ("state", "result", "error", "attempts")
+FIELDS = ("status", "result", "error", "attempts")
 """What is compared. Durations are told, but two runs never take the same time."""
 
 
@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
     """What a row says of how its job ended. ``result`` is JSON in one form; ``duration_ms`` is the
     last attempt's."""
 
-    state: str
+    status: str
     result: bytes | None
     error: str | None
     attempts: int
@@ -72,8 +72,8 @@ def compare(then: Outcome, now: Outcome, ignore: Collection[str] = ()) -> Compar
     )
     if not fields:
         return Compared(Verdict.SAME)
-    if "state" in fields:
-        better = now.state == Status.DONE
+    if "status" in fields:
+        better = now.status == Status.DONE
     elif fields == ("attempts",):
         better = now.attempts < then.attempts
     else:

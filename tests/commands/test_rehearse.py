@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from tests.commands.running import faust
 from tests.harness import ROOT, Cluster, until
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 CODE = """
 import os
@@ -122,9 +122,9 @@ def test_yesterdays_jobs_by_todays_code(yesterday: Yesterday, kafka: str) -> Non
     by_id = {result["id"]: result for result in results}
     assert set(by_id) == {*yesterday.prices[20:], *yesterday.flaky}
     mended = by_id[yesterday.prices[20]]
-    assert mended["differs"] == ["state", "result", "error"]
+    assert mended["differs"] == ["status", "result", "error"]
     assert mended["then"]["error"] == "KeyError: 'count'"
-    assert (mended["now"]["state"], mended["now"]["result"]) == ("done", 5)
+    assert (mended["now"]["status"], mended["now"]["result"]) == ("done", 5)
     again = by_id[yesterday.flaky[0]]
     assert again["differs"] == ["attempts"]
     assert [again[when]["attempts"] for when in ("then", "now")] == [2, 1]
@@ -177,7 +177,7 @@ def test_what_is_chosen(yesterday: Yesterday) -> None:
         (["0-9999"], "there is no job 0-9999: its partition is empty"),
         (["x"], "'x' is no job id"),
         (["--slots", "0"], "--slots 0: must be at least 1"),
-        (["--ignore", "mood"], "--ignore mood: there are state, result, error, attempts"),
+        (["--ignore", "mood"], "--ignore mood: there are status, result, error, attempts"),
         (["--since", "1h"], "no job was submitted in that time"),
         ([], "there is no job on topic {jobs}"),
     ],

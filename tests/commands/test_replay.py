@@ -18,7 +18,7 @@ import pytest
 from tests.commands.running import faust, refused
 from tests.harness import ROOT, Cluster, Seen, until
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 
 class Night:

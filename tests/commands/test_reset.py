@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from tests.commands.running import faust, refused
 from tests.harness import ROOT, Cluster
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 
 def produce(cluster: Cluster, *handlers: str) -> list[str]:

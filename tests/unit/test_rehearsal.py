@@ -161,8 +161,8 @@ FAILED = row(Status.FAILED, attempt=3, error="ValueError: no")
             Verdict.DIFFERENT,
             ("result",),
         ),
-        (FAILED, DONE, Verdict.BETTER, ("state", "result", "error", "attempts")),
-        (DONE, FAILED, Verdict.WORSE, ("state", "result", "error", "attempts")),
+        (FAILED, DONE, Verdict.BETTER, ("status", "result", "error", "attempts")),
+        (DONE, FAILED, Verdict.WORSE, ("status", "result", "error", "attempts")),
         (FAILED, FAILED._replace(error="other"), Verdict.DIFFERENT, ("error",)),
         (DONE, DONE._replace(attempts=2), Verdict.WORSE, ("attempts",)),
         (DONE._replace(attempts=2), DONE, Verdict.BETTER, ("attempts",)),
@@ -178,7 +178,7 @@ async def test_verdicts(
 async def test_fields_that_may_differ() -> None:
     other = row(Status.DONE, attempt=1, result=msgspec.Raw(b"2"))
     assert compare(DONE, other, ["result"]).verdict is Verdict.SAME
-    assert compare(DONE, FAILED, ["result"]).fields == ("state", "error", "attempts")
+    assert compare(DONE, FAILED, ["result"]).fields == ("status", "error", "attempts")
 
 
 async def test_results_that_were_cut_are_told_by_their_size() -> None:
@@ -195,7 +195,7 @@ async def test_what_has_an_outcome() -> None:
     ] == [False, False, False, True, True, False]
     told = row(Status.DONE, attempt=1, started_at=AT, finished_at=AT + 5, result=msgspec.Raw(b"2"))
     assert msgspec.json.decode(msgspec.json.encode(told.told())) == {
-        "state": "done",
+        "status": "done",
         "result": 2,
         "error": None,
         "attempts": 1,
