@@ -6,7 +6,7 @@ the changelog may stay as the bytes that stand there, a third of its size, until
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import msgspec
@@ -58,6 +58,20 @@ class Rows(MutableMapping[int, Job]):
         """The row, for readers: bytes stay bytes, however many rows are looked at."""
         row = self._rows.get(offset)
         return decode_row(row) if isinstance(row, bytes) else row
+
+    def wanted(
+        self, offsets: Sequence[int], may: Callable[[bytes], object] | None
+    ) -> Sequence[int]:
+        """Those of these offsets whose rows may be wanted; of rows that are kept as bytes ``may``
+        tells, since to decode all takes ten times as long."""
+        if may is None:
+            return offsets
+        rows = self._rows
+        return [
+            offset
+            for offset in offsets
+            if (row := rows.get(offset)) is not None and (row.__class__ is not bytes or may(row))
+        ]
 
     def status(self, offset: int) -> Status:
         """The status of a row. KeyError: there is none."""

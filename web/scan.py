@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from inspection.unread import unread_row
 from jobs.model import Job, JobId, Status
 from log.reader import Slice
 from tables.partition import Partition
 from web import render
+from web.glance import glance
 from web.listing import Page, Query
 from web.lookup import swept
 from web.owner import Owners
@@ -16,7 +19,9 @@ from web.parts import Parts
 from web.reading import NotRead, fetch
 from web.shapes import JobInList, Missing
 
-SCAN_ROWS = 20_000  # looked at in one request; more would hold the event loop up
+SCAN_COST = 100_000  # spent on rows in one request; whoever wants more asks again, with the cursor
+LOOK_COST = 10  # of a row that is decoded, beside the 1 that each costs
+AT_ONCE = 5_000  # rows between two turns of the event loop
 READ_S = 1.0  # for one step of reading; a worker that asks us waits 3 s in all
 
 UNREAD = "Kafka can't be read, so waiting jobs that no worker has read yet are left out"
@@ -27,22 +32,35 @@ class Scan:
 
     def __init__(self, query: Query) -> None:
         self.query = query
+        self._may = glance(query)
         self.jobs: list[JobInList] = []
         self.position = query.after
-        self._left = SCAN_ROWS
+        self._left = SCAN_COST
         self._stopped = False
 
     def full(self) -> bool:
         """Whether the page ends at ``position``, though there may be more."""
         return self._stopped or self._left <= 0 or len(self.jobs) > self.query.limit
 
-    def see(self, job_id: JobId, job: Job) -> None:
+    def see(self, n: int, offset: int, job: Job) -> None:
         """Look at the next job. The page holds one more than asked for when there are more,
         so that whoever merges pages can tell."""
-        self.position = job_id
-        self._left -= 1
+        self.position = job_id = JobId(n, offset)
+        self._left -= LOOK_COST
         if self.query.matches(job):
             self.jobs.append(render.entry(job_id, job))
+
+    def look(self, part: Partition, offsets: Sequence[int]) -> None:
+        """Look at the next rows, or some of them."""
+        for offset in part.rows.wanted(offsets, self._may):
+            row = part.rows.look(offset)
+            if row is not None:
+                self.see(part.number, offset, row)
+                if self.full():
+                    return
+        self._left -= len(offsets)
+        if offsets:
+            self.position = JobId(part.number, offsets[-1])
 
     def stop(self, position: JobId) -> None:
         """End the page here, though there is more."""
@@ -63,7 +81,7 @@ class Scanner:
         """The jobs asked for, as many as fit.
 
         When filters match few, a page may hold fewer than ``limit``, or none, and still have a
-        ``next``: at most ``SCAN_ROWS`` jobs are looked at for one page.
+        ``next``: no more than ``SCAN_COST`` is spent on one page.
         """
         after = query.after or JobId(0, -1)
         scan = Scan(query)
@@ -81,10 +99,10 @@ class Scanner:
             if scan.full():
                 break
             if unread is None or n not in unread:
-                self._rows(scan, served[n], start, None)
+                await self._rows(scan, served[n], start, None)
             elif not await self._both(scan, served[n], start):
                 failed.append(n)
-                self._rows(scan, served[n], max(start, self._places.get(n, start)), None)
+                await self._rows(scan, served[n], max(start, self._places.get(n, start)), None)
         return Page(
             jobs=scan.jobs,
             next=str(scan.position) if scan.full() else None,
@@ -107,19 +125,21 @@ class Scanner:
             return None
         return {n for n, step in steps.items() if step.end > wanted[n]}
 
-    def _rows(self, scan: Scan, part: Partition, start: int, stop: int | None) -> None:
-        for offset in _between(part, start, stop):
-            if scan.full():
+    async def _rows(self, scan: Scan, part: Partition, start: int, stop: int | None) -> None:
+        while not scan.full():
+            # Not one iterator over all: rows come and go while others have their turn.
+            offsets = list(islice(_between(part, start, stop), AT_ONCE))
+            scan.look(part, offsets)
+            if len(offsets) < AT_ONCE:
                 return
-            row = part.rows.look(offset)
-            if row is not None:
-                scan.see(JobId(part.number, offset), row)
+            start = offsets[-1] + 1
+            await asyncio.sleep(0)
 
     async def _both(self, scan: Scan, part: Partition, start: int) -> bool:
         """Rows, then from intake's place on rows and records. False: Kafka can't be read, and
         only rows before that place have been looked at."""
         place = self._places.get(part.number, start)
-        self._rows(scan, part, start, place)
+        await self._rows(scan, part, start, place)
         if scan.full():
             return True
         start = max(start, place)
@@ -138,7 +158,7 @@ class Scanner:
             if row is None and offset >= place and not swept(part, records[offset]):
                 row = unread_row(records[offset])
             if row is not None:
-                scan.see(JobId(part.number, offset), row)
+                scan.see(part.number, offset, row)
         if not all_read and not scan.full():
             scan.stop(JobId(part.number, step.next - 1))
         return True

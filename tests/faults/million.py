@@ -10,6 +10,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from tests.kafka import ApacheKafka
 WITHIN_S = 900.0
 LOOKS = 100
 MB = 1_000_000
+
+Make = Callable[[int, int], dict[str, object]]
+"""(number of a job, epoch ms) → its row."""
 
 
 def main(arguments: list[str]) -> int:
@@ -49,8 +53,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def write(cluster: Cluster, rows: int) -> None:
-    """What an owner would have left of so many jobs that are done."""
+def write(cluster: Cluster, rows: int, make: Make | None = None) -> None:
+    """What an owner would have left of so many jobs; all are done, unless ``make`` says else."""
+    make = make or row
     producer = Producer(
         {
             "bootstrap.servers": cluster.kafka,
@@ -66,7 +71,7 @@ def write(cluster: Cluster, rows: int) -> None:
         producer.produce(cluster.changelog, value, b"owner", p, headers=dict(fence))
     for n in range(rows):
         p, offset = n % cluster.partitions, n // cluster.partitions
-        value = json.dumps(row(n, now)).encode()
+        value = json.dumps(make(n, now), separators=(",", ":")).encode()  # as a worker does
         key = f"{p}-{offset}".encode()
         while True:
             try:

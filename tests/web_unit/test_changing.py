@@ -142,8 +142,8 @@ async def walk(group: Group, newest: bool, limit: int, statuses: frozenset[Statu
 def test_each_job_is_listed_once_whatever_happens(newest: bool, monkeypatch: Any) -> None:
     for seed in range(200):
         chance = random.Random(seed)
-        monkeypatch.setattr(scan, "SCAN_ROWS", chance.choice([3, 10, 1_000]))
-        monkeypatch.setattr(backwards, "SCAN_ROWS", chance.choice([5, 10, 1_000]))
+        monkeypatch.setattr(scan, "SCAN_COST", chance.choice([30, 100, 10_000]))
+        monkeypatch.setattr(backwards, "SCAN_COST", chance.choice([60, 120, 10_000]))
         monkeypatch.setattr(backwards, "AT_ONCE", chance.choice([1, 3, 100]))
         statuses = frozenset(
             chance.choice([[], [], [Status.WAITING, Status.EXECUTING], [*FINAL], [Status.DONE]])
@@ -167,7 +167,7 @@ def test_each_job_is_listed_once_whatever_happens(newest: bool, monkeypatch: Any
 def test_at_rest_the_newest_come_first(monkeypatch: Any) -> None:
     for seed in range(100):
         chance = random.Random(seed)
-        monkeypatch.setattr(backwards, "SCAN_ROWS", chance.choice([5, 10, 1_000]))
+        monkeypatch.setattr(backwards, "SCAN_COST", chance.choice([60, 120, 10_000]))
         group = Group(chance)
         group.happens = lambda: None  # type: ignore[method-assign]
         jobs = asyncio.run(walk(group, True, chance.randrange(1, 6), frozenset()))
@@ -185,3 +185,23 @@ def test_when_kafka_is_away_rows_are_listed_and_the_rest_is_named() -> None:
     page = asyncio.run(Backwards(worker.parts, worker.owners).page(Query(newest=True)))
     assert [job.id for job in page.jobs] == ["0-1", "0-0"]
     assert page.missing[0].partitions == [0]
+
+
+def test_rows_of_a_topic_that_was_made_again_are_listed_too() -> None:
+    """They are kept, and stand beyond its end; nothing is read for them."""
+    log = Log({0: [record(n) for n in range(3)]})
+    rows = {offset: row(Status.DONE) for offset in range(0, 50_000, 1_000)}
+    worker = Worker(log, {0: rows})
+    worker.places[0] = 2
+    reads = 0
+
+    def counted() -> None:
+        nonlocal reads
+        reads += 1
+
+    log.at_read = counted
+    page = asyncio.run(Backwards(worker.parts, worker.owners).page(Query(newest=True)))
+    assert [job.id for job in page.jobs] == [
+        f"0-{n}" for n in [*sorted(rows, reverse=True)[:-1], 2, 0]
+    ]
+    assert reads < 5

@@ -142,7 +142,7 @@ def test_rows_are_listed_and_the_rest_is_named_when_kafka_is_away(reads):
 
 
 def test_a_scan_stops_after_so_many_rows_and_goes_on_from_there(monkeypatch):
-    monkeypatch.setattr(scan, "SCAN_ROWS", 3)
+    monkeypatch.setattr(scan, "SCAN_COST", 3 * scan.LOOK_COST)
     rows = {n: row(Status.FAILED if n == 7 else Status.DONE) for n in range(10)}
     worker = Worker(Log({}), {0: rows})
     found = pages(worker, status=Status.FAILED)
