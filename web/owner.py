@@ -35,7 +35,7 @@ _NOT_PASSED_ON = frozenset(
         "connection", "keep-alive", "proxy-connection", "proxy-authenticate",
         "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "host",
         "content-length", "content-encoding", "expect",
-        # What a browser says of itself has been judged here; what is left of it is our token.
+        # What a client says of itself has been judged here; what is left of it is our session.
         "authorization", "cookie", "origin", "referer", "sec-fetch-site", "sec-fetch-mode",
         "sec-fetch-dest", "sec-fetch-user",
     }
@@ -153,10 +153,7 @@ class Peers:
         Raises:
             ClientError, TimeoutError, OSError: it doesn't answer.
         """
-        headers = {FORWARDED: "1"}
-        authorization = self.tokens.authorization(request)
-        if authorization is not None:
-            headers["Authorization"] = authorization
+        headers = {FORWARDED: "1", **self.tokens.pass_on(request)}
         limit = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_S)
         target = _target(url, request) if path is None else URL(url.rstrip("/") + path)
         async with self._client().get(
@@ -166,10 +163,7 @@ class Peers:
 
     async def _forward(self, url: str, request: web.Request) -> web.Response:
         headers = [(k, v) for k, v in request.headers.items() if _passes(k, request)]
-        headers.append((FORWARDED, "1"))
-        authorization = self.tokens.authorization(request)
-        if authorization is not None:
-            headers.append(("Authorization", authorization))
+        headers += [(FORWARDED, "1"), *self.tokens.pass_on(request).items()]
         if USER not in request.headers and request.remote:
             headers.append((USER, request.remote))  # the owner sees only our address
         get = request.method in ("GET", "HEAD")

@@ -11,6 +11,7 @@ from aiohttp import web
 
 COOKIE = "jobs_session"
 SESSION_S = 12 * 3_600
+PEER_S = 3_600  # of one worker at another; their clocks may be apart
 
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
@@ -20,7 +21,7 @@ class Tokens:
     the cookie holds its end and a signature of it, by a key that is made of the token.
 
     Args:
-        tokens: all that are taken; the first one signs, and is sent to other workers.
+        tokens: all that are taken; the first one signs.
         now: seconds since the epoch.
     """
 
@@ -38,9 +39,9 @@ class Tokens:
         # All are compared, so that nobody can tell which one it was.
         return sum(hmac.compare_digest(given, each) for each in self._tokens) > 0
 
-    def session(self) -> str:
+    def session(self, lasts_s: int = SESSION_S) -> str:
         """The value of a new cookie."""
-        end = str(int(self._now()) + SESSION_S)
+        end = str(int(self._now()) + lasts_s)
         return f"{end}.{_signature(self._tokens[0], end)}"
 
     def session_known(self, value: str) -> bool:
@@ -62,12 +63,14 @@ class Tokens:
             return match is not None and right(match[1])
         return self.session_known(request.cookies.get(COOKIE, ""))
 
-    def authorization(self, request: web.Request) -> str | None:
-        """What another worker is told: the client's own, or for a session our token."""
-        given = request.headers.get("Authorization")
-        if given is not None or not self._tokens:
-            return given
-        return f"Bearer {self._tokens[0].decode()}"
+    def pass_on(self, request: web.Request) -> dict[str, str]:
+        """The header by which another worker knows that the request may be asked: a session of
+        our own. It can't be guessed, so tries of tokens that come from our address don't count
+        for it; and another worker that has our token, but not yet the client's, takes it, too."""
+        if self._tokens:
+            return {"Cookie": f"{COOKIE}={self.session(PEER_S)}"}
+        given = request.headers.get("Authorization")  # maybe the other one asks for it
+        return {} if given is None else {"Authorization": given}
 
 
 def _signature(token: bytes, end: str) -> str:

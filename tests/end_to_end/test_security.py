@@ -69,6 +69,25 @@ def test_a_token_goes_along_between_workers_and_is_told_nowhere(
         assert TOKEN not in worker.text()
 
 
+def test_whoever_guesses_tokens_stops_no_worker(cluster: Cluster) -> None:
+    """Also from an address that workers have, too."""
+    workers = [cluster.worker(JOBS_API_TOKEN=TOKEN) for _ in range(2)]
+    shared(workers)
+    for worker in workers:
+        guesses = [{"Authorization": f"Bearer guess-number-{n:04}"} for n in range(12)]
+        tried = [worker.get("/stats", headers=guess).status for guess in guesses]
+        assert tried[:10] == [401] * 10
+        assert tried[-1] == 429
+
+    def in_again() -> bool:
+        return workers[0].get("/stats", headers=BEARER).status == 200
+
+    until(in_again, 30, "one in six seconds is judged")
+    listed = workers[0].get("/job/all", headers=BEARER).json
+    assert listed["missing"] == []
+    assert workers[0].get("/stats", headers=BEARER).json["missing"] == []
+
+
 class NoRedirect(urllib.request.HTTPErrorProcessor):
     def http_response(self, request: object, response: object) -> object:
         return response

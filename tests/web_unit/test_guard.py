@@ -14,6 +14,7 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+import handlers  # noqa: F401 - registers the one that a job without a handler's name runs
 from settings import load
 from tests.web_unit.fakes import Log, Worker
 from web import api, bodies, login

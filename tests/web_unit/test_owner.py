@@ -118,20 +118,25 @@ async def test_method_path_query_body_and_headers_go_there_and_the_answer_comes_
 
 
 @pytest.mark.asyncio
-async def test_a_browsers_cookie_becomes_the_workers_token(pair):
-    pair.peers.tokens = Tokens(["0123456789abcdef"])
-    headers = {
-        "Cookie": f"{COOKIE}={pair.peers.tokens.session()}",
+async def test_what_a_client_brings_becomes_a_session_of_the_worker(pair):
+    """Neither its token nor its cookie goes on."""
+    pair.peers.tokens = tokens = Tokens(["0123456789abcdef", "of-the-client-01"])
+    browser = {
+        "Cookie": f"{COOKIE}={tokens.session()}; other=1",
         "Origin": "http://me",
         "Sec-Fetch-Site": "same-origin",
         "Referer": "http://me/",
     }
-    async with pair.client.post("/job/1/cancel", headers=headers) as reply:
-        told = (await reply.json())["headers"]
-    assert told["authorization"] == "Bearer 0123456789abcdef"
-    assert not {name.lower() for name in headers} & set(told)
-    async with pair.client.get("/job/1/x", headers={"Authorization": "Bearer mine"}) as reply:
-        assert (await reply.json())["headers"]["authorization"] == "Bearer mine"
+    for headers in (browser, {"Authorization": "Bearer of-the-client-01"}):
+        async with pair.client.post("/job/1/cancel", headers=headers) as reply:
+            told = (await reply.json())["headers"]
+        name, _, session = told.pop("cookie").partition("=")
+        assert name == COOKIE
+        assert f"{name}={session}" not in headers.values()
+        assert tokens.session_known(session)
+        assert Tokens(["0123456789abcdef"]).session_known(session), "a worker that has the old one"
+        assert not Tokens(["of-the-client-01"]).session_known(session)
+        assert not {name.lower() for name in headers} & set(told)
 
 
 @pytest.mark.asyncio
