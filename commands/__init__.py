@@ -13,6 +13,7 @@ from commands import (
     submit,
     tail,
     topics,
+    verify,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "submit",
     "tail",
     "topics",
+    "verify",
 ]

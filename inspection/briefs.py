@@ -32,6 +32,7 @@ class Glance(msgspec.Struct, gc=False):
     error: str | None = None
     worker: str | None = None
     replay_of: str | None = None
+    timeout_ns: int | None = None
 
 
 _decoder = msgspec.json.Decoder(Glance)
@@ -60,13 +61,15 @@ class Brief(NamedTuple):
     error: str | None
     worker: str | None
     replay_of: str | None
+    timeout_ns: int | None
 
 
 _STATUSES = tuple(Status)
 _NUMBER = {status: n for n, status in enumerate(_STATUSES)}
 _BARE = {status: bytes([n]) for n, status in enumerate(_STATUSES)}  # Python keeps one of each
 _NONE = -1
-_packed = Struct("<BHHqqqqiiiiq")
+_packed = Struct("<BHHqqqqqiiiiq")
+_submitted, _BEFORE_SUBMITTED = Struct("<q"), 5  # bytes of it
 
 
 class Briefs:
@@ -109,6 +112,7 @@ class Briefs:
                 _time(row.started_at),
                 _time(row.finished_at),
                 _time(row.next_attempt_at),
+                _time(row.timeout_ns),
                 self._number(row.handler),
                 _NONE if row.worker is None else self._number(row.worker),
                 error,
@@ -126,6 +130,11 @@ class Briefs:
         """The state of a job. KeyError: it has no row."""
         return _STATUSES[self._rows[offset][0]]
 
+    def submitted(self, offset: int) -> int | None:
+        """``submitted_at`` of a row that somebody wants; ``None``: there is none."""
+        row = self._rows.get(offset)
+        return None if row is None else int(_submitted.unpack_from(row, _BEFORE_SUBMITTED)[0])
+
     def counts(self, *, all: bool = True) -> Counter[Status]:
         """Rows by state: all of them, or those that somebody wants."""
         first = Counter(row[0] for row in self._rows.values() if all or len(row) > 1)
@@ -142,9 +151,10 @@ class Briefs:
 
     def __getitem__(self, offset: int) -> Brief:
         row = self._rows[offset]
-        status, attempt, most, submitted, started, finished, due, handler, worker, error, *of = (
+        status, attempt, most, submitted, started, finished, due, timeout, *texts, p, place = (
             _packed.unpack_from(row)
         )
+        handler, worker, error = texts
         own = row[_packed.size :]
         return Brief(
             _STATUSES[status],
@@ -157,8 +167,13 @@ class Briefs:
             _or_none(due),
             own.decode() if own else self._text(error),
             self._text(worker),
-            None if of[0] == _NONE else f"{of[0]}-{of[1]}",
+            None if p == _NONE else f"{p}-{place}",
+            _or_none(timeout),
         )
+
+    def get(self, offset: int) -> Brief | None:
+        """A row that somebody wants; ``None``: there is none."""
+        return self[offset] if offset in self._rows else None
 
     def _number(self, text: str) -> int:
         number = self._numbers.get(text)

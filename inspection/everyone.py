@@ -132,6 +132,7 @@ def glance_of(job: Job) -> Glance:
         job.error,
         job.worker,
         job.replay_of,
+        job.timeout_ns,
     )
 
 

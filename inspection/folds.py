@@ -32,6 +32,7 @@ class Folded:
     briefs: Briefs = field(default_factory=Briefs)
     whole: dict[int, bytes] | None = None
     unreadable: list[int] = field(default_factory=list)
+    last_at: int = 0  # when the last record was written, epoch ms
     _wants: Wants = everything
 
     def take(self, records: list[Record]) -> None:
@@ -40,6 +41,8 @@ class Folded:
         changed: set[bytes] = set()
         fold.changed = changed
         fold.apply_all(records)
+        if records:
+            self.last_at = max(self.last_at, records[-1].timestamp)
         for key in changed:
             offset = row_offset(key, self.partition)
             if offset is None:

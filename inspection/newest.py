@@ -18,7 +18,7 @@ from inspection.slices import Advance, Extent, no_one, scan
 from inspection.transitions import KNOWN
 from jobs.model import JobId, Status
 from log.reader import LogReader, Record
-from tables.fold import FENCE_HEADER, NOBODY, fence_of, row_key, row_offset
+from tables.fold import FENCE_HEADER, NOBODY, Fence, fence_of, row_key, row_offset
 from tables.marks import MAX_SKEW_MS, SWEPT_KEY, Swept, read
 from tables.places import place_before
 
@@ -127,8 +127,9 @@ class Fences:
     """Whether records of one changelog partition count, in the order of its log: see
     ``tables.fold``."""
 
-    def __init__(self) -> None:
-        self.fence = NOBODY
+    def __init__(self, fence: Fence = NOBODY) -> None:
+        """``fence``: the one that counts before the first record."""
+        self.fence = fence
         self._header: tuple[str, bytes | None] | None = None
 
     def counts(self, record: Record) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from inspection.unread import unread_row
-from jobs.model import Job, JobId, Status
+from jobs.model import MAX_OFFSET, Job, JobId, Status
 from log.reader import Slice
 from tables.partition import Partition
 from web import render
@@ -89,7 +89,7 @@ class Scanner:
         for n in await self._owners.superseded(served):
             del served[n]
         starts = {
-            n: after.offset + 1 if n == after.partition else 0
+            n: min(after.offset + 1, MAX_OFFSET) if n == after.partition else 0
             for n in served
             if n >= after.partition
         }

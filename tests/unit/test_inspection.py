@@ -35,6 +35,7 @@ rows = st.builds(
     error=st.none() | st.text(max_size=briefs.LONGEST),
     worker=st.none() | st.text(max_size=30),
     replay_of=st.none() | st.just("7-123456789012"),
+    timeout_ns=times,
 )
 
 
@@ -42,6 +43,7 @@ rows = st.builds(
 def test_a_row_comes_back_as_it_went_in(row: Glance) -> None:
     kept = Briefs()
     kept.put(5, row)
+    assert kept.submitted(5) == row.submitted_at
     assert kept[5]._asdict() == msgspec.structs.asdict(row)
     assert list(kept.wanted()) == [(5, kept[5])]
     assert kept.status(5) is row.status
