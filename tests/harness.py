@@ -193,7 +193,7 @@ class Cluster:
                 headers=list((headers or {}).items()),
                 on_delivery=reported(i),
             )
-        producer.flush(30)
+        producer.flush(60)
         assert all(ids), "the broker has not taken all records"
         return [str(id) for id in ids]
 
@@ -358,3 +358,10 @@ class WorkerProcess:
     def text(self) -> str:
         """Its whole log."""
         return self.log.read_text(errors="replace")
+
+
+class Held(WorkerProcess):
+    """A worker that has seen Kafka and is not in the group yet; it goes on when the file that
+    GATE names is there, and makes the one that AT_THE_GATE names."""
+
+    command = (sys.executable, "-m", "faust", "-A", "tests.apps.held", "worker", "-l", "info")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import FINAL, Cluster, until
+from tests.harness import FINAL, Cluster, Held, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 
@@ -151,9 +151,13 @@ def test_poison_takes_no_innocent_job_along(cluster: Cluster) -> None:
 def test_a_deploy_does_not_count_as_a_crash(cluster: Cluster) -> None:
     """A rebalance takes partitions from a worker that is alive and in the middle of a job."""
     first = cluster.worker()
+    gate, reached = cluster.folder / "gate", cluster.folder / "reached"
+    # The jobs run for a while, and a start may take longer on a busy machine.
+    cluster.worker(kind=Held, ready=False, GATE=str(gate), AT_THE_GATE=str(reached))
+    until(reached.exists, 60, "the second one is about to join")
     ids = cluster.produce([b'{"handler": "sleep", "data": 15, "timeout": "60s", "ttl": 0}'] * 8)
     until(lambda: count(cluster, ids, "executing") == 8, 20, "all are executing")
-    cluster.worker()
+    gate.touch()
     states = cluster.all_final(ids, 90)
     assert {states[i]["status"] for i in ids} == {"done"}
     rows = [row for i in ids for row in cluster.history()[i]]

@@ -236,7 +236,7 @@ def test_a_paused_worker_doesnt_keep_what_it_no_longer_knows(
     more = cluster.produce([ECHO] * 40)
     cluster.all_final(more, 90)
     zombie.signal(signal.SIGCONT)
-    until(lambda: zombie.get("/readyz").status == 200, 60, "the paused worker is a member again")
+    until(lambda: "settled anew" in zombie.text(), 60, "the paused worker is a member again")
     assert zombie.terminate() == 0, zombie.tail()
     for other in cluster.workers:
         other.kill()
