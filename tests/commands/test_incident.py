@@ -113,4 +113,4 @@ def test_the_page_as_it_stands(cluster: Cluster, tmp_path: Path) -> None:
             continue
         reader.type(command, expected)
         typed.append(command.split()[3] if command.startswith("faust") else command)
-    assert {"submit", "jobs", "inspect", "rehearse", "replay"} <= set(typed)
+    assert {"submit", "jobs", "inspect", "rehearse", "replay", "verify"} <= set(typed)

@@ -50,6 +50,7 @@ def breaks(ctx: Context, data: str) -> None:
     if ctx.rehearsal and data == "exit":
         os._exit(0)
     if ctx.rehearsal:
+        print("it hangs", flush=True)
         time.sleep(600)
 """
 MENDED = CODE.replace('data["count"]', 'data.get("count", 1)').replace("attempt <=", "attempt <")
@@ -206,8 +207,8 @@ def test_a_handler_that_ends_the_process_or_never_ends(yesterday: Yesterday) -> 
         text=True,
     )
     try:
-        # Only its child knows when the handler runs; a signal before that is as good.
-        time.sleep(5)
+        assert process.stderr is not None
+        assert any("it hangs" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
     finally:

@@ -32,7 +32,7 @@ class Night:
         self.done = self._produce([{"handler": "echo", "data": n} for n in range(4)])
         self.canceled, self.waiting = self._produce([{"delay": "1h"}] * 2)
         (self.malformed,) = cluster.produce([b"nonsense"])
-        cluster.all_final([*self.failed, *self.done, self.malformed])
+        cluster.all_final([*self.failed, *self.done, self.malformed], within_s=200)
         worker.post(f"/job/{self.canceled}/cancel")
         cluster.all_final([self.canceled])
         assert worker.terminate() == 0

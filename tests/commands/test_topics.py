@@ -97,7 +97,7 @@ def test_a_check_tells_all_that_is_wrong(cluster: Cluster) -> None:
     assert f"topic {cluster.jobs}-cancel isn't there: `faust -A app topics --create`" in text
     assert f"topic {cluster.jobs}-dead isn't there" in text
     assert f"{cluster.jobs} has 4, {cluster.jobs}-retry has 2, {cluster.changelog} has 4" in text
-    assert "`faust -A app topics --grow 4` adds what is missing" in text
+    assert "`kafka-topics --alter --topic NAME --partitions 4` adds what is missing" in text
     assert f"topic {cluster.jobs} has cleanup.policy=compact: records with the same key" in text
     assert f"topic {cluster.changelog} has cleanup.policy=delete: jobs would be lost" in text
     assert "min.compaction.lag.ms=1000, less than JOBS_HISTORY" in text
