@@ -147,6 +147,7 @@ class Lifecycle:
 
     async def _on_assigned(self, *_: Any, **__: Any) -> None:
         first = not self._resume.assigned
+        self._grow(self._app.shared_out(self._names.changelog))
         await self._resume.on_assigned()
         if first:
             s, lanes = self._settings, self._runner.slots
@@ -157,6 +158,12 @@ class Lifecycle:
         elif (now := self._served()) != self._told:
             logger.info("the group has settled anew: %s", now)
         self._told = self._served()
+
+    def _grow(self, partitions: int) -> None:
+        """The group has shared out partitions that weren't there when we started."""
+        if partitions > self.partitions:
+            say(f"the topics have {partitions} partitions now; they had {self.partitions}")
+            self.partitions = self._app.conf.topic_partitions = partitions
 
     def _served(self) -> str:
         return f"partitions {ranges(self._table.served)} of {self.partitions} are ours"

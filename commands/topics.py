@@ -10,6 +10,7 @@ from commands.kafka import Kafka, TopicCommand, option
 from inspection.setup import problems
 from inspection.topics import LAGGING, Overview, Topic
 from jobs.durations import NS_PER_MS, format_duration
+from log.growth import grow
 from log.topics import TopicPlan, prepare
 
 _COLUMNS = ("topic", "partitions", "copies", "records", "size", "configuration")
@@ -22,21 +23,27 @@ class Topics(TopicCommand):
         $ faust -A app topics
         $ JOBS_REPLICATION=3 faust -A app topics --create
         $ faust -A app topics --check && echo "workers can start"
+        $ faust -A app topics --grow 16
 
     LAG is how many records the group hasn't committed: "-" where it has committed no place, or
     the broker doesn't tell. --check looks for what keeps workers from starting or may lose jobs,
-    and exits with 1 if it finds any.
+    and exits with 1 if it finds any. --grow adds partitions to all topics together, also while
+    workers run: they share the new ones out within a few seconds, and ids of before stay right.
+    Partitions can't be taken away again.
     """
 
     arguments = (
         option("--create", is_flag=True, help="Make those that are missing, as a worker does."),
         option("--check", is_flag=True, help="Tell what is wrong; exit code 1 if anything is."),
+        option("--grow", type=int, metavar="N", help="Give each topic N partitions."),
     )
 
-    async def run(self, create: bool, check: bool) -> int:
-        """Make, then list or check."""
+    async def run(self, create: bool, check: bool, grow: int | None) -> int:
+        """Make or grow, then list or check."""
         if create:
             await self._create()
+        if grow is not None:
+            await self._grow(grow)
         async with self.kafka(needed=(), agreed=False) as kafka:
             group = kafka.settings.app_id
             found = await Overview.read(kafka.admin, kafka.reader, kafka.names, group)
@@ -72,6 +79,24 @@ class Topics(TopicCommand):
             await prepare(settings.kafka, kafka.names, plan, kafka.access)
             made = [name for name in kafka.names.all() if name not in kafka.existing]
             self.out.note(f"made: {', '.join(made)}" if made else "all topics are there already")
+
+    async def _grow(self, partitions: int) -> None:
+        async with self.kafka(agreed=False) as kafka:
+            most = max(kafka.existing.values())
+            if partitions < most:
+                raise CommandError(
+                    f"--grow {partitions}: there are {most} partitions, and none can be taken away"
+                )
+            grown = await grow(kafka.admin, kafka.names, kafka.existing, partitions)
+        if not grown:
+            self.out.note(f"all topics have {partitions} partitions already")
+            return
+        self.out.note(
+            f"all topics have {partitions} partitions now. Workers share the new ones out within "
+            "half a minute. New jobs go to all of them; those that are there stay where they are, "
+            "and so do their ids. An Idempotency-Key may belong to another partition now: its job "
+            "of before isn't found any more."
+        )
 
     def _checked(self, problems: list[str]) -> int:
         if self.json:

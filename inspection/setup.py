@@ -22,8 +22,7 @@ def problems(
         listed = ", ".join(f"{topic.name} has {topic.partitions}" for topic in found.topics)
         yield (
             f"all topics need the same number of partitions, but {listed}: "
-            f"`kafka-topics --alter --topic NAME --partitions {max(counts)}` adds what is missing, "
-            "while no worker runs"
+            f"`faust -A app topics --grow {max(counts)}` adds what is missing"
         )
     for topic in found.topics:
         yield from _of_brokers(topic)

@@ -150,8 +150,7 @@ def agreed(names: TopicNames, counts: dict[str, int]) -> int | None:
         listed = ", ".join(f"{name} has {counts[name]}" for name in names.all() if name in counts)
         raise TopicsError(
             f"all topics need the same number of partitions, but {listed}. Add partitions to "
-            f"the smaller ones (kafka-topics --alter --topic NAME --partitions "
-            f"{max(counts.values())}), "
+            f"the smaller ones (faust -A app topics --grow {max(counts.values())}), "
             "or choose other names with JOBS_TOPIC and JOBS_APP_ID"
         )
     return next(iter(counts.values()), None)

@@ -136,10 +136,14 @@ class Tail:
             self.join(listener)
             yield problem(_BEYOND) + line(self.cursor) + b"\n"
             return
+        self._widen()
         places, tellers = list(after), [Teller(p) for p in range(len(after))]
         await self._prime(tellers, after)
         complete = True
         while not self._closed:
+            for p in range(len(places), len(self._places)):
+                places.append(0)
+                tellers.append(Teller(p))
             todo = {p: at for p, at in enumerate(places) if at < self._places[p]}
             steps = await self._read(todo) if todo else {}
             chunk = []
@@ -174,6 +178,7 @@ class Tail:
                             await self._begin()
                         begun = True
                         self._begun.set()
+                    self._widen()
                     moved = await self._step()
                     if self._trouble:
                         self._trouble = False
@@ -211,6 +216,12 @@ class Tail:
         places = [ends[p] for p in range(count)]
         await self._prime(tellers, places)
         self._tellers, self._places = tellers, places
+
+    def _widen(self) -> None:
+        """Follow partitions that have been added, from their start."""
+        for p in range(len(self._places), self._partitions()):
+            self._places.append(0)
+            self._tellers.append(Teller(p))
 
     async def _prime(self, tellers: Sequence[Teller], places: Sequence[int]) -> None:
         """Let tellers read what stands before their places, and tell nothing of it."""

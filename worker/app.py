@@ -15,12 +15,15 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.transports import TransportT
 
+from worker.assignor import JobsAssignor
 from worker.logs import Once
 from worker.recovery import JobsTableManager
 from worker.transport import JobsConsumer, JobsTransport
 from worker.worker import JobsWorker
 
 logger = logging.getLogger(__name__)
+
+METADATA_MS = 10_000  # so long new partitions may go unnoticed; Kafka's clients have 5 minutes
 
 Hook = Callable[[], Awaitable[None]]
 
@@ -49,6 +52,7 @@ class JobsApp(faust.App):
             id,
             Worker=JobsWorker,
             TableManager=JobsTableManager,
+            PartitionAssignor=JobsAssignor,
             autodiscover=False,  # app.py imports and attaches everything itself
             store="memory://",
             # Faust's pages would show rows with no token, and routes nobody asked for.
@@ -62,6 +66,8 @@ class JobsApp(faust.App):
             table_standby_replicas=0,
             stream_wait_empty=False,  # True waits without limit for unacknowledged events
             recovery_consistency_check=False,  # it compares with an end that may be too small
+            consumer_metadata_max_age_ms=METADATA_MS,
+            producer_metadata_max_age_ms=METADATA_MS,
             broker_max_poll_records=500,  # what may still come of a partition that is held
             **options,
         )
@@ -89,6 +95,11 @@ class JobsApp(faust.App):
     def partitions(self) -> int:
         """How many partitions each topic has; known once the worker has looked at them."""
         return int(self.conf.topic_partitions)
+
+    def shared_out(self, topic: str) -> int:
+        """How many partitions of a topic the group has shared out; 0 if it isn't known."""
+        parts = [p for of in self.router.tables_metadata().values() for p in of.get(topic, ())]
+        return max(parts, default=-1) + 1
 
     def position(self, topic: str, partition: int) -> int | None:
         """The next offset that the consumer is going to deliver, if that can be told."""

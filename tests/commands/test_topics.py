@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
@@ -97,7 +98,7 @@ def test_a_check_tells_all_that_is_wrong(cluster: Cluster) -> None:
     assert f"topic {cluster.jobs}-cancel isn't there: `faust -A app topics --create`" in text
     assert f"topic {cluster.jobs}-dead isn't there" in text
     assert f"{cluster.jobs} has 4, {cluster.jobs}-retry has 2, {cluster.changelog} has 4" in text
-    assert "`kafka-topics --alter --topic NAME --partitions 4` adds what is missing" in text
+    assert "`faust -A app topics --grow 4` adds what is missing" in text
     assert f"topic {cluster.jobs} has cleanup.policy=compact: records with the same key" in text
     assert f"topic {cluster.changelog} has cleanup.policy=delete: jobs would be lost" in text
     assert "min.compaction.lag.ms=1000, less than JOBS_HISTORY" in text
@@ -108,6 +109,15 @@ def test_a_check_tells_all_that_is_wrong(cluster: Cluster) -> None:
     )
     told = json.loads(faust("topics", "--check", "--json", cluster=cluster).stdout)
     assert told == {"ok": False, "problems": text.splitlines()}
+
+
+def test_less_than_there_is(cluster: Cluster) -> None:
+    assert "there is no topic" in refused("topics", "--grow", "8", cluster=cluster)
+    faust("topics", "--create", cluster=cluster)
+    told = refused("topics", "--grow", "3", cluster=cluster)
+    assert told == "--grow 3: there are 4 partitions, and none can be taken away"
+    ended = faust("topics", "--grow", "4", cluster=cluster)
+    assert (ended.returncode, ended.stderr) == (0, "all topics have 4 partitions already\n")
 
 
 def test_topics_that_can_not_be_made_are_told(cluster: Cluster) -> None:
@@ -130,3 +140,10 @@ def test_flags_stand_in_for_the_environment(cluster: Cluster) -> None:
     flags = ["--kafka", cluster.kafka, "--topic", cluster.jobs, "--app-id", cluster.app_id]
     ended = faust("topics", "--check", *flags)
     assert (ended.returncode, ended.stdout) == (0, "all topics are as they should be\n")
+
+
+@pytest.mark.skipif(bool(os.environ.get("KAFKA")), reason="other brokers can: tests/kafka")
+def test_the_embedded_broker_adds_no_partitions(cluster: Cluster) -> None:
+    faust("topics", "--create", cluster=cluster)
+    told = refused("topics", "--grow", "6", cluster=cluster)
+    assert told == "this broker can't add partitions to a topic"
