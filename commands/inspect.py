@@ -147,7 +147,7 @@ class _Page:
         if record is None:
             self._field("", "it has expired")
             return
-        self._field("", f"kcat -b {s.kafka} -t {s.topic} -p {p} -o {offset} -c 1")
+        self._field("", f"kcat -C -b {s.kafka} -t {s.topic} -p {p} -o {offset} -c 1")
         self._field("timestamp", format_time(record.timestamp))
         self._field("key", None if record.key is None else _pretty(record.key))
         for name, value in headers_of(record.headers).items():

@@ -52,7 +52,7 @@ def test_what_workers_tell_is_told_with_none_of_them(cluster: Cluster) -> None:
     assert page.startswith(f"job {failed}  failed\n")
     assert "attempt 2 of 9 that shall fail" in page
     p, offset = failed.split("-")
-    assert f"kcat -b {cluster.kafka} -t {cluster.jobs} -p {p} -o {offset} -c 1\n" in page
+    assert f"kcat -C -b {cluster.kafka} -t {cluster.jobs} -p {p} -o {offset} -c 1\n" in page
     assert "nobody: " in page
     assert f"dead letter  {cluster.jobs}-dead, partition {p}, offset " in page
 

@@ -131,7 +131,7 @@ export function job({ place, argument: id, leaving }) {
     if (!dataPanel.querySelector(".panel-head button")) dataPanel.querySelector(".panel-head").append(copyButton("the data", set));
     const { kafka } = await about();
     put(log, placeOf(record, own ? value : null));
-    const command = `kcat -b ${kafka} -t ${record.topic} -p ${record.partition} -o ${record.offset} -c 1`;
+    const command = `kcat -C -b ${kafka} -t ${record.topic} -p ${record.partition} -o ${record.offset} -c 1`;
     log.append(h("div", { class: "command" }, h("code", null, command), copyButton("the command", command)));
   };
 
