@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from devbroker import ports
 from tests.certificates import Authority, Pair
+from tests.commands.running import faust
 from tests.harness import ROOT, Cluster, free_port, until
 from tests.kafka import ApacheKafka
 
@@ -122,6 +123,29 @@ def test_a_worker_runs_jobs(
         assert "Traceback" not in worker.text()
     finally:
         cluster.close()
+
+
+@pytest.mark.usefixtures("java")
+@pytest.mark.parametrize("security", ["sasl_ssl", "ssl"])
+def test_commands_get_in_as_workers_do(secured: Secured, tmp_path: Path, security: str) -> None:
+    cluster = Cluster(secured.kafka.address, tmp_path)
+    settings = secured.settings(security)
+    made = faust("topics", "--create", cluster=cluster, **settings)
+    assert made.returncode == 0, made.stderr
+    ended = faust("submit", "--handler", "echo", "--data", "1", cluster=cluster, **settings)
+    assert ended.returncode == 0, ended.stderr
+    id = ended.stdout.strip()
+    for command in (["inspect", id], ["jobs"], ["replay", id, "--dry-run"]):
+        ended = faust(*command, cluster=cluster, **settings)
+        assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended
+        assert id in ended.stdout
+        assert PASSWORD not in ended.stdout + ended.stderr
+    wrong = {"JOBS_KAFKA_CA": str(secured.other_ca)}
+    ended = faust("jobs", cluster=cluster, **settings | wrong)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "can't be trusted" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    cluster.close()
 
 
 @pytest.mark.usefixtures("java")
