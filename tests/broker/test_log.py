@@ -173,7 +173,7 @@ async def test_topics_that_do_not_agree_stop_the_start(kafka: str, topic: str) -
     await admin.start()
     await admin.create_topics([NewTopic(names.retry, 5, 1)])
     await admin.close()
-    with pytest.raises(TopicsError, match=rf"{topic} has 3, {topic}-r has 5.*--alter"):
+    with pytest.raises(TopicsError, match=rf"{topic} has 3, {topic}-r has 5.*topics --grow 5"):
         await prepare(kafka, names, PLAN)
 
 
