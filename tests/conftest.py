@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,13 @@ import pytest
 
 from devbroker import Broker
 from tests.harness import Cluster
+
+
+def pytest_configure() -> None:
+    """Whoever starts the tests in the background of a script has them ignore SIGINT, and so do all
+    processes that they start; some of those are told to stop by it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
