@@ -156,6 +156,7 @@ def test_kill_9_between_the_write_and_the_answer(cluster: Cluster, phase: str) -
 
 def test_the_second_of_two_records_with_one_key_never_runs(cluster: Cluster) -> None:
     """Other programs may use keys, too, and a worker that is no longer the owner may."""
+    cluster.worker().terminate()  # it has made the topics
     key = {"idempotency-key": b"k"}
     value = b'{"handler": "echo", "data": 1}'
     ids = cluster.produce([value] * 3, partition=1, headers=key)
