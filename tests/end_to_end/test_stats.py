@@ -57,7 +57,8 @@ def test_both_workers_tell_of_all(cluster: Cluster) -> None:
             owner = next(w for w in told["workers"] if place["partition"] in w["partitions"])
             assert place["worker"] == owner["url"]
             assert place["end"] == 10
-            assert place["position"] in (6, 7, 8)
+            # The one that waits in a worker may be the next one of either of its partitions.
+            assert place["position"] in (6, 7, 8, 9)
             assert place["lag"] == 10 - place["position"]
 
     def counted() -> bool:
