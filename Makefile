@@ -10,6 +10,9 @@ MINUTES ?= 10
 SEED ?= 1
 # Before a command: it runs beside an Apache Kafka, unless KAFKA names a broker.
 APACHE := $(if $(KAFKA),,$(BIN)/python -m tests.kafka)
+# Of make test-kafka: which tests.
+ON_KAFKA ?= tests/kafka tests/broker tests/end_to_end tests/faults \
+	--ignore tests/faults/test_checker.py --ignore tests/faults/test_independence.py
 # Each lock has a stamp: `make run` waits for what runs, not for the test tools as well.
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
@@ -32,9 +35,7 @@ test: $(DEV) ## the whole test suite, on two cores
 	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-kafka: $(DEV) ## what needs a broker, on Apache Kafka (Java 17 and Maven; or KAFKA=host:port)
-	@exec $(APACHE) $(BIN)/python -m pytest -n 2 --dist loadgroup \
-		tests/kafka tests/broker tests/end_to_end tests/faults \
-		--ignore tests/faults/test_checker.py --ignore tests/faults/test_independence.py $(ARGS)
+	@exec $(APACHE) $(BIN)/python -m pytest -n 2 --dist loadgroup $(ON_KAFKA) $(ARGS)
 
 test-rocksdb: $(DEV) ## what runs workers, each with a copy of the rows on disk
 	@TEST_STORE=rocksdb exec $(BIN)/python -m pytest -n 2 --dist loadgroup \
