@@ -37,7 +37,6 @@ SWEEP_S = 5.0
 SCHEDULES_S = 0.25
 KEEP_S = 1.0
 WATCH_S = 1.0
-HEARTBEAT_S = 1.0
 _FIND_BROKER_S = 60.0
 _EMBEDDED_SESSION_S = 4.0  # Tansu lets a join wait for half of the session timeout
 _EMBEDDED_FETCH_WAIT_MS = 10  # Tansu doesn't wake a waiting fetch when a record arrives
@@ -129,8 +128,7 @@ class Lifecycle:
         conf = self._app.conf
         conf.topic_partitions = cluster.partitions
         conf.broker_session_timeout = session_s
-        # A member hears of a rebalance by its heartbeats, and all wait for the last one to hear.
-        conf.broker_heartbeat_interval = min(session_s / 4, HEARTBEAT_S)
+        conf.broker_heartbeat_interval = session_s / 4
         # Tansu leaves a join unanswered at times, when members come and go in the middle of it;
         # it is answered when asked again. Elsewhere a join may take a rebalance's whole time.
         conf.broker_request_timeout = (3 if cluster.embedded else 4) * session_s

@@ -83,19 +83,13 @@ class Resume:
 
     async def on_revoked(self) -> None:
         """The group rebalances: commit our places, and mark what runs as not crashed."""
-        # Both at once, as all members wait. Neither needs the other: with no commit the next
-        # owner reads a little again, with no mark it counts what runs as crashed once.
-        for failed in await asyncio.gather(
-            self._commit_within(RELEASE_S),
-            self._takeover.release(self._table.served.values(), RELEASE_S),
-            return_exceptions=True,
-        ):
-            if isinstance(failed, (TimeoutError, KafkaError, NotWritten)):
-                logger.warning(
-                    "letting go without a commit or a mark: Kafka doesn't answer: %r", failed
-                )
-            elif failed is not None:
-                raise failed
+        try:
+            async with asyncio.timeout(RELEASE_S):
+                await self.commit()
+            await self._takeover.release(self._table.served.values(), RELEASE_S)
+        except (TimeoutError, KafkaError, NotWritten) as exc:
+            # The next owner reads a little again, and counts what runs as crashed once.
+            logger.warning("letting go without a commit or a mark: Kafka doesn't answer: %r", exc)
 
     async def on_assigned(self) -> None:
         """The group has settled. Streams start when this returns."""
@@ -148,10 +142,6 @@ class Resume:
         offsets = {TP(topic, p): place for (topic, p), place in places.items()}
         if places and await self._consumer.commit_places(offsets):
             self._committed.update(places)
-
-    async def _commit_within(self, limit_s: float) -> None:
-        async with asyncio.timeout(limit_s):
-            await self.commit()
 
     async def stop(self) -> None:
         """Commit, let go on purpose, and serve nothing any more."""
@@ -241,12 +231,14 @@ class Resume:
         numbers = [part.number for part in parts]
         if not numbers:
             return {}
-        topics = [feed.topic for feed in self._feeds]
-        committed = await self._consumer.committed([TP(t, n) for t in topics for n in numbers])
-        starts = {t: await self._reader.starts(t, numbers) for t in topics}
-        return {
-            n: {t: max(committed[TP(t, n)] or 0, starts[t][n]) for t in topics} for n in numbers
-        }
+        found: dict[int, dict[str, int]] = {n: {} for n in numbers}
+        for feed in self._feeds:
+            tps = {n: TP(feed.topic, n) for n in numbers}
+            committed = await self._consumer.committed(list(tps.values()))
+            starts = await self._reader.starts(feed.topic, numbers)
+            for n in numbers:
+                found[n][feed.topic] = max(committed[tps[n]] or 0, starts[n])
+        return found
 
     async def _retake(self, number: int) -> None:
         while True:

@@ -17,7 +17,6 @@ too, which ends the ``released`` mark that the rebalance had set.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,18 +84,12 @@ class Takeover:
             KafkaError: Kafka can't be read.
             PartitionLost: another worker takes one of them at the same time.
         """
+        taken = []
         numbers = list(numbers)
-        alive = [held[n] for n in numbers if n in held and held[n].alive]
-        # Together: others wait for us, and each asks Kafka three times.
-        ours = await asyncio.gather(*map(self._still_ours, alive), return_exceptions=True)
-        for failed in ours:
-            if isinstance(failed, BaseException):
-                raise failed
-        taken = [
-            Taken(part, kept=True, orphaned=False)
-            for part, still in zip(alive, ours, strict=True)
-            if still
-        ]
+        for n in numbers:
+            part = held.get(n)
+            if part is not None and part.alive and await self._still_ours(part):
+                taken.append(Taken(part, kept=True, orphaned=False))
         kept = {t.partition.number for t in taken}
         others = [n for n in numbers if n not in kept]
         fresh = await self._cache.begin(others, self._reader, self._changelog)

@@ -6,8 +6,6 @@ what was fetched while the flow was stopped.
 
 from __future__ import annotations
 
-from typing import Any
-
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 
@@ -18,14 +16,6 @@ class NoRecovery(Recovery):
     def need_recovery(self) -> bool:
         """Whether Faust shall read changelogs: never."""
         return False
-
-    async def _build_highwaters(self, *_: Any) -> None:
-        """Ask nobody how far changelogs go, nor (below) where they begin: partitions wait for
-        their new owner meanwhile."""
-
-    async def _build_offsets(self, *_: Any) -> None: ...
-
-    async def _seek_offsets(self, *_: Any) -> None: ...
 
 
 class JobsTableManager(TableManager):
