@@ -34,9 +34,8 @@ def test_the_same_record(kcat: None, kafka_of_its_own: ApacheKafka, tmp_path: Pa
     cluster = Cluster(kafka_of_its_own.address, tmp_path)
     assert faust("topics", "--create", cluster=cluster).returncode == 0
     value = '{"handler": "echo", "data": "grüße"}'
-    produce = {"key": b"k1", "headers": {"tenant": b"a"}, "partition": 2}
     others = cluster.produce([b'{"handler": "echo"}'] * 3, partition=2)
-    [id] = cluster.produce([value.encode()], **produce)
+    [id] = cluster.produce([value.encode()], key=b"k1", headers={"tenant": b"a"}, partition=2)
     assert id not in others
     page = faust("inspect", id, cluster=cluster).stdout
     command = re.search(r"kcat -C .*", page)
