@@ -44,25 +44,21 @@ class LogWriter:
 
         Records of one partition get into the log in the order of the calls.
         """
+        partition, key, value, headers = entry
         # One at a time: aiokafka lets a record that fits into a partition's batch overtake one
         # that waits for the next batch, and a job's old row could come behind its new one.
-        async with self._turns[topic, entry.partition]:
-            try:
-                return await self._hand_over(topic, entry)
-            except AssertionError:
-                # aiokafka's word for a partition that its metadata hasn't: it was added lately.
-                await self._producer().client.force_metadata_update()
+        async with self._turns[topic, partition]:
+            for known in (False, True):
                 try:
-                    return await self._hand_over(topic, entry)
+                    ack: asyncio.Future[RecordMetadata] = await self._producer().send(
+                        topic, value=value, key=key, partition=partition, headers=list(headers)
+                    )
+                    return ack
                 except AssertionError:
-                    text = f"{topic}-{entry.partition} is not known to the broker"
-                    raise UnknownTopicOrPartitionError(text) from None
-
-    async def _hand_over(self, topic: str, entry: Entry) -> asyncio.Future[RecordMetadata]:
-        partition, key, value, headers = entry
-        return await self._producer().send(  # type: ignore[no-any-return] # aiokafka has no types
-            topic, value=value, key=key, partition=partition, headers=list(headers)
-        )
+                    # aiokafka's word for a partition that its metadata hasn't: it may be new.
+                    if not known:
+                        await self._producer().client.force_metadata_update()
+        raise UnknownTopicOrPartitionError(f"the broker knows no {topic}-{partition}")
 
     async def write(
         self, topic: str, entries: Iterable[Entry], timeout_s: float | None = None
