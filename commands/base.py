@@ -60,6 +60,7 @@ class PlainCommand(AppCommand):
 
     def __init__(self, ctx: click.Context, *args: Any, as_json: bool = False, **given: Any) -> None:
         super().__init__(ctx, *args, **given)
+        _open_what_is_closed()
         self.json = self.json or as_json
         self.out = Output(as_json=self.json, quiet=self.quiet)
 
@@ -83,14 +84,24 @@ class PlainCommand(AppCommand):
             except KafkaError as exc:
                 self.out.error(f"Kafka doesn't answer as it should: {exc or type(exc).__name__}")
                 code = 2
+            self.out.flush()
             sys.stdout.flush()
         except BrokenPipeError:
-            # At its end Python flushes once more; that would be told on standard error.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._abandon()
             code = 141
+        except OSError as exc:
+            self.out.error(f"it ended half-way: {exc}")
+            self._abandon()
+            code = 1
         except KeyboardInterrupt:
             code = 130
         sys.exit(code)
+
+    def _abandon(self) -> None:
+        """At its end Python writes what is left once more; that would fail again, and be told."""
+        with open(os.devnull, "wb") as nowhere:
+            for stream in (sys.stdout, self.out.console.file):
+                os.dup2(nowhere.fileno(), stream.fileno())
 
     async def _run(self) -> int:
         try:
@@ -103,6 +114,13 @@ class PlainCommand(AppCommand):
         if self.loglevel.upper() != "DEBUG":
             for name in _LIBRARIES:
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def _open_what_is_closed() -> None:
+    """A parent may have closed our streams (``2>&-``); then Python has ``None`` for them."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - it stays
 
 
 __all__ = ["CommandError", "PlainCommand", "argument", "option"]

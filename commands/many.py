@@ -181,7 +181,10 @@ class Many:
                     async for data in source.steps():
                         await made.take(lines.feed(data))
                         advance(len(data) if source.size is not None else 0)
-            except (BadLine, JournalError, NotWritten) as exc:
+            except BrokenPipeError:
+                self._out.note(f"{counted(made.sent)} submitted; {self._go_on()}")
+                raise
+            except (BadLine, JournalError, NotWritten, OSError) as exc:
                 if isinstance(exc, BadLine) and not made.sent:
                     raise
                 text = f"{exc}. {counted(made.sent)} submitted; {self._go_on()}"

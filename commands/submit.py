@@ -78,6 +78,8 @@ class Submit(TopicCommand):
         except BadLine as exc:
             where = "standard input" if file == "-" else file
             raise CommandError(f"{where}: {exc}; nothing was sent") from None
+        except BrokenPipeError:  # nobody reads the ids any more
+            raise
         except (JournalError, OSError) as exc:
             raise CommandError(str(exc)) from None
         finally:

@@ -131,18 +131,18 @@ class Batch:
             ended = await self._alone.attempt(job_id, job.row, PATIENCE_S)
             job.row = ended.row
             self.left += ended.left
-        except BaseException as exc:
-            self._failure = exc
-            self._moved.set()
-            raise
+            if job.row.status is Status.WAITING:
+                asyncio.get_running_loop().call_soon(self._add, job)  # its slot is free by then
+                return
+            del self._open[job_id]
+            self._tell(job)
+        except BaseException as exc:  # what is told can't be written, perhaps
+            self._failure = self._failure or exc  # the run raises it
+            if not isinstance(exc, Exception):
+                raise
         finally:
             self._running(running - {job_id})
-        if job.row.status is Status.WAITING:
-            asyncio.get_running_loop().call_soon(self._add, job)  # its slot is free by then
-            return
-        del self._open[job_id]
-        self._moved.set()
-        self._tell(job)
+            self._moved.set()
 
     async def _note(self, request: dict[str, Any]) -> JobId:
         """A follow-up; its id is none that a job can have, and the same each time."""

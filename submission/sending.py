@@ -112,9 +112,10 @@ class Submission:
         except BadLine as exc:
             bad = exc
         if todo:
-            for line, job_id in zip(todo, await self._sender.send(todo), strict=True):
-                self._tell(line, job_id)
+            ids = await self._sender.send(todo)
             self.sent += len(todo)
+            for line, job_id in zip(todo, ids, strict=True):
+                self._tell(line, job_id)
         if last is not None:
             self._note(last, jobs)
         if bad is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 
 import click
 import pytest
@@ -31,6 +33,24 @@ def test_a_reader_that_went_away_is_no_error() -> None:
     finally:
         os.close(writing)
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_a_full_disk_is_told_in_a_line() -> None:
+    with open("/dev/full", "w") as full:
+        ended = faust("handlers", stdout=full)
+    said = "error: it ended half-way: [Errno 28] No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_streams_that_are_closed(closed: str) -> None:
+    command = f'exec "$0" -m faust -A app handlers {closed}'
+    ended = subprocess.run(
+        ["sh", "-c", command, sys.executable], cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ("simulate" in ended.stdout) is (closed != ">&-")
 
 
 def test_each_command_has_a_row_in_the_docs_and_no_other() -> None:

@@ -139,6 +139,21 @@ def test_a_file_is_submitted_once(served: Cluster, tmp_path: Path) -> None:
     assert sum(map(len, keys(served).values())) == 22
 
 
+def test_nobody_reads_the_ids(served: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text(jobs(*ECHOES))
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = faust("submit", str(file), "--ids", cluster=served, stdout=writing)
+    finally:
+        os.close(writing)
+    said = "10 jobs were submitted; the same command goes on, and sends none of them twice\n"
+    assert (ended.returncode, ended.stderr) == (141, said)
+    again = json.loads(faust("submit", str(file), "--json", cluster=served).stdout)
+    assert (again["sent"], again["before"]) == (0, 10)
+
+
 def test_a_bad_line_sends_nothing(served: Cluster, tmp_path: Path) -> None:
     file = tmp_path / "jobs.jsonl"
     file.write_text(jobs(*ECHOES, {"ttl": "many"}, *ECHOES))

@@ -116,6 +116,23 @@ async def test_a_handler_that_nothing_stops_holds_nothing_up(
     assert [result(job) for job in rest] == list(range(9))
 
 
+async def test_what_can_not_be_told_ends_it() -> None:
+    told: list[Rehearsed] = []
+
+    def tell(job: Rehearsed) -> None:
+        told.append(job)
+        raise BrokenPipeError
+
+    s = load({"JOBS_WORKERS": "1"})
+    made = Batch(HANDLERS, Limits.of(s), 1, Resources(), s.max_row_bytes, tell)
+    try:
+        with pytest.raises(BrokenPipeError):
+            await made.run(records([asks("echo", n) for n in range(1000)]))
+    finally:
+        made.close()
+    assert len(told) < 500
+
+
 async def test_only_some_are_read_ahead() -> None:
     open_now = 0
     most = 0
