@@ -54,8 +54,7 @@ class PlainCommand(AppCommand):
     arguments: ClassVar[Sequence[Any]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        # Click shows the last one that is applied first.
-        cls.options = [*cls.common, *reversed(cls.arguments)]
+        cls.options = [*cls.arguments, *cls.common]
         super().__init_subclass__(**kwargs)
 
     def __init__(self, ctx: click.Context, *args: Any, as_json: bool = False, **given: Any) -> None:

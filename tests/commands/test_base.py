@@ -53,6 +53,11 @@ def test_streams_that_are_closed(closed: str) -> None:
     assert ("simulate" in ended.stdout) is (closed != ">&-")
 
 
+def test_options_are_shown_in_their_order() -> None:
+    names = [param.name for param in cli.commands["topics"].params]
+    assert names == ["create", "check", "grow", "as_json", "topic", "app_id", "kafka"]
+
+
 def test_each_command_has_a_row_in_the_docs_and_no_other() -> None:
     page = (ROOT / "docs/cli.md").read_text()
     assert re.findall(r"^\| `([\w-]+)[ `]", page, re.M) == sorted(OURS)
