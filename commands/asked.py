@@ -33,7 +33,7 @@ def parse_ids(texts: Iterable[str]) -> tuple[IdRange, ...]:
     Raises:
         CommandError: one is wrong, or empty.
     """
-    found = sorted(_range(part) for text in texts for part in text.split(",") if part.strip())
+    found = sorted(map(_range, several("id", texts)))
     merged: list[IdRange] = []
     for each in found:
         last = merged[-1] if merged else None
@@ -64,7 +64,7 @@ def parse_statuses(texts: Iterable[str]) -> frozenset[Status]:
         CommandError: there is no such state.
     """
     found = set()
-    for word in several(texts):
+    for word in several("--state", texts):
         try:
             found.add(Status(word))
         except ValueError:
@@ -73,9 +73,18 @@ def parse_statuses(texts: Iterable[str]) -> frozenset[Status]:
     return frozenset(found)
 
 
-def several(texts: Iterable[str]) -> list[str]:
-    """Words of an option that may be given more than once, and with commas between."""
-    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
+def several(what: str, texts: Iterable[str]) -> list[str]:
+    """Words that may be given more than once, and with commas between.
+
+    Raises:
+        CommandError: one is empty, perhaps a variable of a script that has no value. Nothing
+            would be meant as everything.
+    """
+    given = list(texts)
+    for text in given:
+        if not text.replace(",", "").strip():
+            raise CommandError(f"{what} {text!r} is empty: leave it out, or say which")
+    return [part.strip() for text in given for part in text.split(",") if part.strip()]
 
 
 def parse_at(flag: str, text: str | None, now: int | None = None) -> int | None:
@@ -129,10 +138,12 @@ def parse_wanted(
     Raises:
         CommandError: names the one that is wrong.
     """
+    if error is not None and not error.strip():
+        raise CommandError("--error is empty: leave it out, or give a part of the text")
     return Wanted(
         parse_ids(ids),
         parse_statuses(states),
-        frozenset(several(handlers)),
+        frozenset(several("--handler", handlers)),
         parse_span(since, until),
         (error or "").casefold(),
     )

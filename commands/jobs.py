@@ -7,8 +7,9 @@ from typing import Any
 
 from commands.asked import WANTED, parse_wanted
 from commands.base import CommandError, argument, option
-from commands.kafka import Kafka, TopicCommand, check_partitions
+from commands.kafka import Kafka, TopicCommand
 from commands.rows import Listing
+from commands.slices import check_ids
 from commands.workers import URL, Workers, workers
 from inspection import told
 from inspection.everyone import everyone, length, reach_of
@@ -72,7 +73,7 @@ class Jobs(TopicCommand):
         return 0 if whole else 1
 
     async def _of_topics(self, kafka: Kafka, wanted: Wanted, listing: Listing, count: bool) -> None:
-        check_partitions(kafka, wanted)
+        await check_ids(kafka, wanted)
         reader, names = kafka.reader, kafka.names
         reach = await reach_of(reader, names, kafka.partitions, wanted)
         with self.out.progress("reading", length(reach)) as advance:

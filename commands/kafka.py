@@ -88,6 +88,7 @@ class TopicCommand(PlainCommand):
     ) -> None:
         super().__init__(ctx, *args, **given)
         flags = {"kafka": kafka, "app_id": app_id, "topic": topic}
+        self._empty = [k for k, v in flags.items() if v is not None and not v.strip()]
         self._environ = os.environ | {_FLAGS[k]: v for k, v in flags.items() if v is not None}
 
     @property
@@ -95,8 +96,10 @@ class TopicCommand(PlainCommand):
         """Those of the environment and the flags.
 
         Raises:
-            CommandError: a flag's value is wrong.
+            CommandError: a flag's value is wrong, or empty: it isn't what the environment says.
         """
+        for flag in self._empty:
+            raise CommandError(f"--{flag.replace('_', '-')} is empty: leave it out, or name one")
         try:
             return load(self._environ)
         except SettingsError as exc:

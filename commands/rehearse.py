@@ -86,7 +86,7 @@ class Rehearse(TopicCommand):
             for name, number in (("--slots", slots), ("--limit", limit)):
                 if number is not None and not 1 <= number <= 1_000_000_000:
                     raise CommandError(f"{name} {number}: must be at least 1")
-            fields = several(ignore)
+            fields = several("--ignore", ignore)
             for field in fields:
                 if field not in FIELDS:
                     raise CommandError(f"--ignore {field}: there are {', '.join(FIELDS)}")

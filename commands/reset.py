@@ -54,8 +54,6 @@ class Reset(TopicCommand):
         if not ids and name is not None:
             raise CommandError("--name goes with a range of ids")
         ranges = parse_ids(ids)
-        if ids and not ranges:
-            raise CommandError("which ids? There are none between the commas")
         async with self.kafka(needed=None if ids else (), agreed=bool(ids)) as kafka:
             if ranges:
                 await self._range(kafka, Wanted(ranges), name, dry_run=dry_run, yes=yes)

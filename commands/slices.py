@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from commands.base import CommandError
-from commands.kafka import Kafka
+from commands.kafka import Kafka, check_partitions
 from inspection.chosen import narrowed
 from inspection.slices import Extent, extents
-from inspection.wanted import Wanted
+from inspection.wanted import IdRange, Wanted
+
+
+async def check_ids(kafka: Kafka, wanted: Wanted) -> None:
+    """Whether there are, or have been, the jobs that are asked for by id.
+
+    Raises:
+        CommandError: no such place, or not yet.
+        KafkaError: the topic can't be read.
+    """
+    check_partitions(kafka, wanted)
+    if not wanted.ids:
+        return
+    numbers = wanted.partitions(kafka.partitions)
+    there = await extents(kafka.reader, kafka.names.jobs, numbers)
+    for each in wanted.ids:
+        if each.first >= there[each.partition].stop:
+            raise CommandError(_no_job(each, there[each.partition]))
 
 
 async def slices_of(kafka: Kafka, wanted: Wanted) -> dict[int, Extent]:
@@ -16,12 +33,7 @@ async def slices_of(kafka: Kafka, wanted: Wanted) -> dict[int, Extent]:
         CommandError: there can be none.
         KafkaError: the topic can't be read.
     """
-    for each in wanted.ids:
-        if each.partition >= kafka.partitions:
-            raise CommandError(
-                f"{each}: there is no partition {each.partition}; {kafka.names.jobs} has "
-                f"{kafka.partitions}, from 0 on"
-            )
+    await check_ids(kafka, wanted)
     topic, numbers = kafka.names.jobs, wanted.partitions(kafka.partitions)
     all_of_it = await extents(kafka.reader, topic, numbers, wanted.span)
     found = narrowed(all_of_it, wanted)
@@ -36,7 +48,10 @@ def _nothing(kafka: Kafka, wanted: Wanted, all_of_it: dict[int, Extent]) -> str:
     if not wanted.ids:
         return f"there is no job on topic {kafka.names.jobs}"
     first = wanted.ids[0]
-    start, stop = all_of_it[first.partition]
-    has = f"{first.partition}-{start} to {first.partition}-{stop - 1}"
-    there = f"partition {first.partition} has {has}" if start < stop else "its partition is empty"
-    return f"there is no job {first}: {there}"
+    return _no_job(first, all_of_it[first.partition])
+
+
+def _no_job(asked: IdRange, extent: Extent) -> str:
+    n, (start, stop) = asked.partition, extent
+    there = f"partition {n} has {n}-{start} to {n}-{stop - 1}"
+    return f"there is no job {asked}: {there if start < stop else 'its partition is empty'}"

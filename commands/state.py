@@ -80,7 +80,7 @@ class State(TopicCommand):
             times = [now if at is None else parse_at("--at", at, now) or 0]
         if plot is not None:
             _check_writable(Path(plot))
-        found = Timeline(times, frozenset(several(handlers)))
+        found = Timeline(times, frozenset(several("--handler", handlers)))
         async with self.kafka() as kafka:
             reader, names, count = kafka.reader, kafka.names, kafka.partitions
             total = await found.places(reader, names, count)

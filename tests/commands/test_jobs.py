@@ -118,6 +118,8 @@ def test_nothing_to_list(cluster: Cluster) -> None:
     [
         (["9-1"], "9-1: there is no partition 9; {jobs} has 4, counted from 0"),
         (["1-5..1-2"], "1-5..1-2 is empty"),
+        (["1-5"], "there is no job 1-5: its partition is empty"),
+        (["--app-id", ""], "--app-id is empty: leave it out, or name one"),
         (["--state", "lost"], "--state lost: there are waiting, executing, done, failed, canceled"),
         (["--since", "tomorrow"], "--since: 'tomorrow' is no time"),
         (["--limit", "0"], "--limit 0: must be at least 1"),

@@ -149,6 +149,7 @@ def test_dead_letters(night: Night) -> None:
         (["3-0", "--rate", "fast"], "--rate: 'fast' is no rate"),
         (["3-0", "--name", "ä"], "--name must be 1 to 200 printable ASCII characters"),
         (["3-5..3-1"], "3-5..3-1 is empty"),
+        (["--state", "failed", "--handler", ""], "--handler '' is empty: leave it out"),
         (["3-0"], "no Kafka answers at "),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from commands.asked import parse_id, parse_ids, parse_span, parse_statuses, parse_wanted
@@ -48,6 +50,21 @@ def test_states() -> None:
     }
     with pytest.raises(CommandError, match="--state fialed: there are waiting, executing, done"):
         parse_statuses(["failed,fialed"])
+
+
+def test_what_is_empty_is_not_everything() -> None:
+    """A script's variable may have no value: ``--error "$TEXT"``."""
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"ids": [""]}, "id '' is empty"),
+        ({"ids": ["3-1", ","]}, "id ',' is empty"),
+        ({"states": [" "]}, "--state ' ' is empty"),
+        ({"handlers": ["mail", ""]}, "--handler '' is empty"),
+        ({"error": ""}, "--error is empty"),
+    ]
+    for given, told in cases:
+        with pytest.raises(CommandError, match=told):
+            parse_wanted(**given)
+    assert parse_wanted(states=["failed,"]).statuses == {Status.FAILED}
 
 
 def test_a_span_that_is_empty_is_told() -> None:
