@@ -63,6 +63,8 @@ class Journal:
                 "--journal, or the submission by --name"
             ) from None
         try:
+            if not path.is_file():  # a device, which can be read for ever, and mustn't be removed
+                raise JournalError(f"{path} is no file: name another place by --journal")
             _lock(path, self._file)
             self._read()
         except BaseException:

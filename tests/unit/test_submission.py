@@ -116,6 +116,11 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, text: bytes) ->
     assert path.read_bytes() == text
 
 
+def test_a_device_is_no_journal() -> None:
+    with pytest.raises(JournalError, match="/dev/zero is no file"):
+        Journal(Path("/dev/zero"))
+
+
 def test_nobody_else_can_open_it_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "a.submitted"
     journal = Journal(path)
