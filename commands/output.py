@@ -3,6 +3,7 @@ programs."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ STATUS_STYLES: Mapping[str, str] = {
     Status.FAILED: "bold red",
     Status.CANCELED: "magenta",
 }
+
+# JSON leaves these as they are: DEL, the second set of controls, and what turns lines around.
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class _Console(Console):
@@ -71,11 +75,11 @@ class Output:
 
     def json(self, value: Any) -> None:
         """One JSON document, for people's eyes too."""
-        self._write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        self._write(msgspec.json.format(json_text(value), indent=2))
 
     def json_line(self, value: Any) -> None:
         """One of many JSON documents, each on a line of its own."""
-        self._write(msgspec.json.encode(value).decode())
+        self._write(json_text(value))
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, title: str = ""
@@ -150,6 +154,11 @@ class Output:
             self.console.file.flush()
         finally:
             bar.start()
+
+
+def json_text(value: Any) -> str:
+    """JSON on one line, the same for a program; what a terminal would obey is escaped."""
+    return _OBEYED.sub(lambda m: f"\\u{ord(m[0]):04x}", msgspec.json.encode(value).decode())
 
 
 def shown(text: str) -> str:

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from rich.text import Text
 
-from commands.output import STATUS_STYLES, Output, flat
+from commands.output import STATUS_STYLES, Output, flat, json_text
 from jobs.model import Status
 
 AT_ONCE = 500  # lines written together
@@ -63,7 +62,7 @@ class Listing:
         lines, self._lines = self._lines, []
         if self._out.as_json:
             if lines:
-                self._out.lines(msgspec.json.encode(job).decode() for job in lines)
+                self._out.lines(map(json_text, lines))
             return
         if not self._begun:
             self._begun = True
