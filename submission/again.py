@@ -35,6 +35,7 @@ class Replays:
     def __init__(self) -> None:
         self._last: dict[int, int] = {}  # original → its last replay
         self._keys: dict[str, set[int]] = {}  # name → originals
+        self._made: dict[str, set[int]] = {}  # name → its replays
 
     def take(self, partition: int, records: Iterable[Record]) -> None:
         """Look at the next records."""
@@ -50,6 +51,7 @@ class Replays:
                 self._last[origin.offset] = record.offset
                 if labels.key is not None:
                     self._keys.setdefault(labels.key, set()).add(origin.offset)
+                    self._made.setdefault(labels.key, set()).add(record.offset)
 
     def last(self, offset: int) -> int | None:
         """The last replay of a job."""
@@ -58,6 +60,10 @@ class Replays:
     def has(self, name: str, offset: int) -> bool:
         """Whether a job was run again under this name."""
         return offset in self._keys.get(name, ())
+
+    def made(self, name: str, offset: int) -> bool:
+        """Whether a job is itself one that was run again under this name."""
+        return offset in self._made.get(name, ())
 
 
 async def replays_of(
@@ -75,6 +81,7 @@ async def replays_of(
 
 
 BEFORE = "replayed before under this name"
+OWN = "it is itself a replay under this name (another --name runs it again)"
 
 
 def why_not(job: Chosen, replays: Replays, rules: Rules) -> str | None:
@@ -82,6 +89,8 @@ def why_not(job: Chosen, replays: Replays, rules: Rules) -> str | None:
     offset = job.job_id.offset
     if replays.has(rules.name, offset):
         return BEFORE
+    if replays.made(rules.name, offset):
+        return OWN
     if job.status is None:
         return "how it ended has left the changelog (--dead has letters of what has failed)"
     if not job.status.final:

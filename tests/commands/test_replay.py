@@ -63,6 +63,7 @@ def night(cluster: Cluster) -> Night:
 
 
 BEFORE = "replayed before under this name"
+OWN = "it is itself a replay under this name (another --name runs it again)"
 ANOTHER = "another replay has run it again (--again takes it, too)"
 
 
@@ -100,8 +101,10 @@ def test_failed_jobs_are_run_again_once(night: Night) -> None:
     night.cluster.worker()
     rows = night.cluster.all_final(ids)
     assert {row["replay_of"] for row in rows.values() if "replay_of" in row} == set(night.failed)
-    again = night.replay("--state", "failed", "--handler", "fail")
-    assert again == (24, {ANOTHER: 12})
+    # The same command goes on with what is its own; what it made isn't run once more and once more.
+    same = night.replay("--state", "failed", "--handler", "fail", "--name", "n1", "--again")
+    assert same == (12, {BEFORE: 12, OWN: 12}), "those of n2 were other jobs"
+    assert night.replay(*ids, "--name", "n3") == (12, {ANOTHER: 12})
 
 
 def test_by_id_each_is_told_why_not(night: Night) -> None:
