@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -94,7 +96,10 @@ class State(TopicCommand):
 
     def _plot(self, path: Path, times: Sequence[int], counts: Sequence[Counter[Status]]) -> None:
         title = f"Jobs of topic {self.settings.topic} by state"
-        path.write_text(svg(times, counts, title), encoding="utf-8")
+        try:
+            path.write_text(svg(times, counts, title), encoding="utf-8")
+        except OSError as exc:
+            raise _not_written(path, exc, 1) from None
         self.out.note(f"{path} is written")
 
     async def _warn(self, kafka: Kafka, first: int, now: int) -> None:
@@ -179,9 +184,17 @@ def _times(since: str | None, until: str | None, step: str, now: int) -> list[in
 
 
 def _check_writable(path: Path) -> None:
-    """Before anything is read, which may take long."""
+    """Before anything is read, which may take long. It makes no file: there may be no picture."""
     try:
-        with path.open("a"):
-            pass
+        if path.exists():
+            with path.open("a"):
+                pass
+        elif not os.access(path.parent, os.W_OK | os.X_OK):
+            path.parent.stat()
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as exc:
-        raise CommandError(f"--plot {path}: it can't be written ({exc.strerror})") from None
+        raise _not_written(path, exc) from None
+
+
+def _not_written(path: Path, exc: OSError, code: int = 2) -> CommandError:
+    return CommandError(f"--plot {path}: it can't be written ({exc.strerror})", code)

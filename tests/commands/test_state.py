@@ -113,3 +113,13 @@ def test_bad_input(cluster: Cluster, args: list[str], told: str) -> None:
 
 def test_topics_that_are_not_there(cluster: Cluster) -> None:
     assert "there is no topic" in refused("state", cluster=cluster)
+
+
+def test_a_picture_that_can_not_be_made_leaves_no_file(cluster: Cluster, tmp_path: Path) -> None:
+    picture = tmp_path / "night.svg"
+    assert "there is no topic" in refused("state", "--plot", str(picture), cluster=cluster)
+    assert not picture.exists()
+    assert faust("topics", "--create", cluster=cluster).returncode == 0
+    ended = here("state", "--plot", "/dev/full", cluster=cluster)
+    said = "error: --plot /dev/full: it can't be written (No space left on device)\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", said)
