@@ -10,6 +10,7 @@ import contextlib
 import mmap
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -47,13 +48,18 @@ class Board:
 
 def guarded(board: Board, died: Callable[[Death], int]) -> None:
     """Go on in a child process. The parent stays here until that has ended, and ends with its
-    exit code, or with what ``died`` says. With no ``fork``, all goes on in one process."""
+    exit code, or with what ``died`` says; kill -9 of the parent ends the child. With no ``fork``,
+    all goes on in one process."""
     if not hasattr(os, "fork"):
         return
+    parents, held = os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(held)
+        threading.Thread(target=_end_with_parent, args=(parents,), daemon=True).start()
         os.setpgid(0, 0)  # so that Ctrl-C comes once, from the parent
         return
+    os.close(parents)
     stopped: list[int] = []
 
     def pass_on(number: int, frame: object) -> None:
@@ -72,3 +78,9 @@ def guarded(board: Board, died: Callable[[Death], int]) -> None:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         code = died(Death(how, running))
     os._exit(code)
+
+
+def _end_with_parent(pipe: int) -> None:
+    """The pipe's other end is open for as long as the parent lives."""
+    os.read(pipe, 1)
+    os._exit(1)

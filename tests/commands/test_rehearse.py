@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
 
@@ -173,7 +174,7 @@ def test_what_is_chosen(yesterday: Yesterday) -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["9-1"], "9-1: there is no partition 9; {jobs} has 4, from 0 on"),
+        (["9-1"], "9-1: there is no partition 9; {jobs} has 4, counted from 0"),
         (["0-9999"], "there is no job 0-9999: its partition is empty"),
         (["x"], "'x' is no job id"),
         (["--slots", "0"], "--slots 0: must be at least 1"),
@@ -189,6 +190,18 @@ def test_what_makes_no_sense(cluster: Cluster, args: list[str], says: str) -> No
     assert ended.stderr.startswith("error: " + says.format(jobs=cluster.jobs))
 
 
+def begin(yesterday: Yesterday, *args: str) -> subprocess.Popen[str]:
+    """Start a rehearsal."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "faust", "-A", "app", "rehearse", "--json", *args],
+        cwd=ROOT,
+        env=yesterday.cluster.environ(**yesterday.settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def test_a_handler_that_ends_the_process_or_never_ends(yesterday: Yesterday) -> None:
     exits, hangs = yesterday.breaks
     ended = faust("rehearse", exits, cluster=yesterday.cluster, **yesterday.settings)
@@ -197,14 +210,7 @@ def test_a_handler_that_ends_the_process_or_never_ends(yesterday: Yesterday) -> 
         ended.stderr
     )
     assert f"({exits})" in ended.stderr
-    process = subprocess.Popen(
-        [sys.executable, "-m", "faust", "-A", "app", "rehearse", "--json", hangs],
-        cwd=ROOT,
-        env=yesterday.cluster.environ(**yesterday.settings),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = begin(yesterday, hangs)
     try:
         assert process.stderr is not None
         assert any("it hangs" in line for line in process.stderr)
@@ -215,3 +221,11 @@ def test_a_handler_that_ends_the_process_or_never_ends(yesterday: Yesterday) -> 
         process.wait()
     assert process.returncode == 130
     assert json.loads(out.splitlines()[-1])["summary"]["interrupted"] is True
+
+    process = begin(yesterday, hangs)
+    assert process.stderr is not None
+    assert any("it hangs" in line for line in process.stderr)
+    (child,) = psutil.Process(process.pid).children()
+    process.kill()
+    process.communicate(timeout=60)
+    child.wait(30)  # nobody would stop its handlers any more
