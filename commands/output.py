@@ -22,6 +22,10 @@ from jobs.model import Status
 Advance = Callable[[int], None]
 """Tells that so many more are done."""
 
+Rows = Sequence[Mapping[str, Any]]
+_FOLDED = 8  # characters of a line in a column that is folded, at least
+_WHOLE = 20  # what isn't longer in the first column, an id or a name, is never folded
+
 STATUS_STYLES: Mapping[str, str] = {
     Status.WAITING: "yellow",
     Status.EXECUTING: "cyan",
@@ -65,6 +69,12 @@ class Output:
             for text in texts:
                 self.console.print(text)
 
+    def cut(self, line: Text) -> Text:
+        """As much of it as a terminal is wide; all of it elsewhere."""
+        if self.pretty:
+            line.truncate(self.console.width, overflow="ellipsis")
+        return line
+
     def flush(self) -> None:
         """What is printed is read at once, by a program too."""
         self.console.file.flush()
@@ -90,14 +100,36 @@ class Output:
             told = [{name: flat(row[name]) for name in columns} for row in found]
             self._write(as_table(columns, told))
             return
-        made = Table(box=None, header_style="bold", title=title or None, title_justify="left")
-        for name in columns:
-            numbers = bool(found) and all(isinstance(r[name], int | None) for r in found)
-            made.add_column(name.upper(), justify="right" if numbers else "left", overflow="fold")
-        for row in found:
-            made.add_row(*(_styled(row[name]) for name in columns))
         with self._aside():
-            self.console.print(made, soft_wrap=False)
+            if _narrowest(columns, found) > self.console.width:
+                self._stacked(columns, found, title)
+            else:
+                self._table(columns, found, title)
+
+    def _table(self, columns: Sequence[str], rows: Rows, title: str) -> None:
+        made = Table(box=None, header_style="bold", title=title or None, title_justify="left")
+        whole = _longest(rows, columns[0]) <= _WHOLE
+        for n, name in enumerate(columns):
+            numbers = bool(rows) and all(isinstance(r[name], int | None) for r in rows)
+            made.add_column(
+                name.upper(),
+                justify="right" if numbers else "left",
+                overflow="fold",
+                no_wrap=n == 0 and whole,
+            )
+        for row in rows:
+            made.add_row(*(_styled(row[name]) for name in columns))
+        self.console.print(made, soft_wrap=False)
+
+    def _stacked(self, columns: Sequence[str], rows: Rows, title: str) -> None:
+        """Where columns beside each other can't be read: one below the other, for each row."""
+        if title:
+            self.console.print(Text(title, style="italic"))
+        width = max(map(len, columns))
+        for row in rows:
+            for n, name in enumerate(columns):
+                head = f"{name.upper():<{width}}  ", "" if n else "bold"
+                self.console.print(Text.assemble(head, _styled(row[name])))
 
     def note(self, text: str) -> None:
         """Something beside the answer: a line on standard error."""
@@ -169,6 +201,20 @@ def shown(text: str) -> str:
 def flat(value: Any) -> str:
     """A value in one line."""
     return " ".join(shown(cell(value)).split())
+
+
+def _narrowest(columns: Sequence[str], rows: Rows) -> int:
+    """How wide a table must be to be read."""
+    needed = 0
+    for n, name in enumerate(columns):
+        longest = _longest(rows, name)
+        least = longest if n == 0 and longest <= _WHOLE else min(longest, _FOLDED)
+        needed += 2 + max(len(name), least)
+    return needed
+
+
+def _longest(rows: Rows, name: str) -> int:
+    return max((len(flat(row[name])) for row in rows), default=0)
 
 
 def _styled(value: Any) -> Text:

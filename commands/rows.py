@@ -74,7 +74,7 @@ class Listing:
 
     def _head(self) -> None:
         names = [name.removesuffix("_at").upper().ljust(width) for name, width in COLUMNS]
-        self._out.print(Text("  ".join(names), style="bold"))
+        self._out.print(self._out.cut(Text("  ".join(names), style="bold")))
 
     def _cells(self, job: dict[str, Any]) -> Iterator[str]:
         for name, width in COLUMNS:
@@ -88,5 +88,4 @@ class Listing:
         for (name, _), cell in zip(COLUMNS, self._cells(job), strict=True):
             style = STATUS_STYLES.get(str(job["status"]), "") if name == "status" else ""
             line.append(cell + "  ", style)
-        line.truncate(self._out.console.width, overflow="ellipsis")
-        return line
+        return self._out.cut(line)

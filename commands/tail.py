@@ -60,7 +60,7 @@ class Tail(TopicCommand):
             await following.begin(wanted.partitions(kafka.partitions))
             if not self.json:
                 names = [name.upper().ljust(width) for name, width in _COLUMNS]
-                self.out.print(Text("  ".join([*names, "ERROR"]), style="bold"))
+                self.out.print(self.out.cut(Text("  ".join([*names, "ERROR"]), style="bold")))
                 self.out.flush()
             await self._follow(kafka, following, wanted, limit)
 
@@ -107,9 +107,7 @@ class Tail(TopicCommand):
             style = STATUS_STYLES.get(of.job.status, "") if name == "status" else ""
             line.append(flat(event[name]).ljust(width) + "  ", style)
         line.append(flat(of.job.error))
-        if self.out.pretty:
-            line.truncate(self.out.console.width, overflow="ellipsis")
-        return line
+        return self.out.cut(line)
 
 
 async def _look_for_more(kafka: Kafka, following: Following, wanted: Wanted) -> None:
