@@ -91,8 +91,10 @@ async def everyone(
         until=until,
         advance=advance,
     ):
-        if not wanted.statuses or Status.WAITING in wanted.statuses:
-            extent = reach[folded.partition].jobs
+        extent = reach[folded.partition].jobs
+        if wanted.statuses and Status.WAITING not in wanted.statuses:
+            advance(extent.stop - extent.start)  # none of these is asked for
+        else:
             await _unread(reader, names.jobs, folded, extent, wanted, until, advance)
         yield folded
 

@@ -28,6 +28,7 @@ def test_long_scans_show_how_far_they_are(failed: Cluster, tmp_path: Path) -> No
     file.write_text('{"handler": "echo"}\n')
     for args, what in [
         (("jobs", "--count"), "reading"),
+        (("jobs", "--state", "failed"), "reading"),
         (("state",), "reading"),
         (("rehearse",), "rehearsing"),
         (("replay", "--state", "failed", "--dry-run"), "looking for them"),
