@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
+from aiokafka.errors import KafkaError
 
 from commands.base import CommandError
 from commands.kafka import Kafka
@@ -79,8 +80,14 @@ async def send(kafka: Kafka, out: Output, plan: Plan, rate: Rate | None, *, ids:
                         batch = []
                 if batch:
                     sent += await _send(out, resender, batch, ids=ids)
-    except NotWritten as exc:
-        raise CommandError(f"{exc}. {_half(sent, name)}", 1) from None
+    except (NotWritten, KafkaError, OSError) as exc:  # the originals are read meanwhile
+        if not sent and not isinstance(exc, NotWritten):
+            raise
+        if isinstance(exc, BrokenPipeError):  # nobody reads the ids any more
+            out.note(_half(sent, name))
+            raise
+        why = f"Kafka can't be read ({exc})" if isinstance(exc, KafkaError) else str(exc)
+        raise CommandError(f"{why}. {_half(sent, name)}", 1) from None
     except asyncio.CancelledError:
         out.note(f"interrupted: {_half(sent, name)}")
         raise

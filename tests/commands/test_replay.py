@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.running import faust, refused
+from tests.faults.proxy import Proxy
 from tests.harness import ROOT, Cluster, Seen, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
@@ -192,6 +194,33 @@ def test_a_person_is_asked(night: Night) -> None:
         assert "Run 1 jobs again, as new jobs named replay-" in said
         assert process.returncode == (0 if sent else 2)
         assert len(night.replays()) == sent
+
+
+def test_kafka_goes_away_in_the_middle(night: Night) -> None:
+    command = ["replay", "--state", "failed", "--name", "cut", "--yes", "--rate", "4/s", "--ids"]
+    with Proxy(night.cluster.kafka) as network:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "faust", "-A", "app", *command],
+            cwd=ROOT,
+            env=night.cluster.environ(KAFKA=network.address, JOBS_WRITE_TIMEOUT="2s"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            network.cut()
+            _, said = process.communicate(timeout=100)
+        finally:
+            process.kill()
+            process.wait()
+    assert process.returncode == 1, said
+    assert re.fullmatch(
+        r"error: .*\. [\w ]+ replayed; --name cut goes on, and replays none of them twice\n", said
+    )
+    assert 0 < night.replay("--state", "failed", "--name", "cut")[0] < 12
+    assert Counter(map(len, night.replays().values())) == {1: 12}
 
 
 @pytest.mark.slow
