@@ -22,7 +22,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 	--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-rocksdb faults faults-selftest soak million figures fuzz docs check lock clean
+.PHONY: help run test test-kafka test-rocksdb faults faults-selftest soak million figures bench fuzz docs check lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ million: $(DEV) ## how long does a worker take to recover a million rows? In mem
 
 figures: $(DEV) ## what HTTP costs a worker on Apache Kafka; ARGS=reads, pages or waits (reads need wrk)
 	@exec $(BIN)/python -m tests.faults.figures $(ARGS)
+
+bench: $(DEV) ## this and other job processors, by the same measure; ARGS="drain --runs 1 --peers ours bare"
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 fuzz: $(DEV) ## nonsense on every topic and endpoint; MINUTES=10 SEED=1 (KAFKA=host:port: there)
 	@JOBS_FUZZ_MINUTES=$(MINUTES) JOBS_FUZZ_SEED=$(SEED) exec $(BIN)/python -m pytest -n 2 \

@@ -88,6 +88,7 @@ class ApacheKafka:
         port: int = 0,
         node: Node | None = None,
         heap: str = "512m",
+        quick: bool = True,
         properties: Mapping[str, str] | None = None,
         listeners: Mapping[str, int] | None = None,
     ) -> None:
@@ -96,6 +97,7 @@ class ApacheKafka:
             folder: keeps data and log.
             port: taken if it is free, else any.
             node: its place in a cluster; alone unless given.
+            quick: starts quickly, and is slower than it could be; for what lives for minutes.
             properties: lines of server.properties, in place of the usual ones.
             listeners: more of them, by their protocol's name (``SASL_SSL``), with their ports.
         """
@@ -104,7 +106,7 @@ class ApacheKafka:
         self.port = 0  # none yet
         self._wanted_port = port
         self._node = node
-        self._heap = f"-Xmx{heap}"
+        self._java = (f"-Xmx{heap}", *(QUICK if quick else ()))
         self.properties = dict(properties or {})  # from the next start on
         self._listeners = dict(listeners or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -215,8 +217,7 @@ class ApacheKafka:
         config.write_text(self._lines(logs))
         command = [
             java,
-            self._heap,
-            *QUICK,
+            *self._java,
             f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
             *("-cp", f"{libraries}/*"),
         ]

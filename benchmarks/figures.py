@@ -1,0 +1,80 @@
+"""Figures of all runs, their medians, and the file that keeps them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+LATEST = Path(__file__).parent / "results" / "latest.json"
+
+
+@dataclass
+class Row:
+    """One peer in one table. ``problem``: why there are no figures."""
+
+    peer: str
+    broker: str
+    variant: str = ""
+    settings: str = ""
+    versions: str = ""
+    runs: list[dict[str, float]] = field(default_factory=list)
+    problem: str = ""
+
+    def median(self, key: str) -> float | None:
+        """Of a figure, over the runs that have it."""
+        values = [run[key] for run in self.runs if key in run]
+        return statistics.median(values) if values else None
+
+    def spread(self, key: str) -> float:
+        """Of a figure: the greatest less the least, as a share of the median."""
+        values = [run[key] for run in self.runs if key in run]
+        middle = statistics.median(values) if values else 0
+        return (max(values) - min(values)) / middle if middle else 0.0
+
+
+@dataclass
+class Figures:
+    """All tables of one call, by their workload's key."""
+
+    machine: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+
+    def row(self, key: str, peer: str, broker: str, variant: str = "") -> Row | None:
+        """That one; ``None``: it wasn't asked for."""
+        for row in self.tables.get(key, ()):
+            if (row.peer, row.broker, row.variant) == (peer, broker, variant):
+                return row
+        return None
+
+    def ratios(self, key: str, column: str) -> Iterator[tuple[str, str, float]]:
+        """Of ours to the others' medians: (peer, its broker, ratio). A peer on Redis is held
+        against ours on Apache Kafka."""
+        for row in self.tables.get(key, ()):
+            ours = self.row(key, "ours", "kafka" if row.broker == "redis" else row.broker)
+            mine = ours.median(column) if ours else None
+            theirs = row.median(column)
+            if row.peer != "ours" and mine and theirs:
+                yield row.peer, row.broker, mine / theirs
+
+    def write(self, path: Path) -> None:
+        """Beside each table's runs their medians, for those who read it without this."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        for key, rows in self.tables.items():
+            for row, told in zip(rows, made["tables"][key], strict=True):
+                told["medians"] = {name: row.median(name) for name in _names(row.runs)}
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Figures:
+        """What ``write`` wrote."""
+        return msgspec.json.decode(path.read_bytes(), type=cls)
+
+
+def _names(runs: list[dict[str, float]]) -> Mapping[str, None]:
+    return dict.fromkeys(name for run in runs for name in run)

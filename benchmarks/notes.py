@@ -1,0 +1,28 @@
+"""What handlers have noted: which job ran, and when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Note(NamedTuple):
+    """``at``: epoch seconds."""
+
+    number: int
+    at: float
+
+
+def read(path: Path) -> list[Note]:
+    """All notes, in the order in which they were written; a line that isn't whole is none."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]
+    words = (line.split() for line in lines)
+    return [Note(int(number), int(at) / 1e9) for number, at in words]
+
+
+def times_run(notes: list[Note]) -> Counter[int]:
+    """How often each job has run."""
+    return Counter(note.number for note in notes)

@@ -1,0 +1,32 @@
+"""The bound: aiokafka alone, with the same writes and none of what a job processor does."""
+
+from __future__ import annotations
+
+from benchmarks import topics
+from benchmarks.peers import outcomes
+from benchmarks.peers.base import PYTHON, Load, Span, environ
+from benchmarks.peers.naive import Naive
+from benchmarks.place import Place
+from benchmarks.processes import Running
+
+APP = "benchmarks.peers.apps.bare"
+
+
+class Bare(Naive):
+    """Two records for each job, written as whole batches and awaited, then the commit."""
+
+    name = "bare aiokafka"
+    packages = ("aiokafka",)
+
+    def settings(self, load: Load) -> str:
+        return "getmany of 500, whole batches, acks=all; no slots, states or reruns"
+
+    def feed(self, place: Place, load: Load) -> None:
+        super().feed(place, load)
+        topics.make(place.kafka, f"{place.tag}-changelog", place.partitions)
+
+    def start(self, place: Place, load: Load) -> Running:
+        return Running(self.name, [PYTHON, "-m", APP], environ(place), place.folder / "worker.log")
+
+    def drained(self, place: Place, load: Load, worker: Running) -> Span:
+        return outcomes.drained(place, f"{place.tag}-changelog", load, worker)

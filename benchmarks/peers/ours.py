@@ -1,0 +1,54 @@
+"""This job processor."""
+
+from __future__ import annotations
+
+from benchmarks import topics
+from benchmarks.peers import outcomes
+from benchmarks.peers.base import PYTHON, Load, Peer, Span, environ
+from benchmarks.place import Place
+from benchmarks.processes import Running
+from tests.harness import Cluster, free_port
+
+HANDLERS = "benchmarks.peers.apps.ours"
+
+
+class Ours(Peer):
+    """A row for each transition, acknowledged before it counts; the job's place after its row."""
+
+    name = "ours"
+    broker = "kafka"
+    packages = ("faust-streaming", "aiokafka")
+
+    def settings(self, load: Load) -> str:
+        return f"JOBS_WORKERS={load.slots}"
+
+    def feed(self, place: Place, load: Load) -> None:
+        cluster = self.cluster(place)
+        first = cluster.worker()  # makes the topics, as it wants them
+        first.terminate()
+        lines = (
+            b'{"handler": "%s", "data": [%d, %d]}' % (load.kind.encode(), n, ms)
+            for n, ms in enumerate(load.pauses())
+        )
+        topics.produce(place.kafka, cluster.jobs, place.partitions, lines)
+
+    def start(self, place: Place, load: Load) -> Running:
+        return self.worker(place, JOBS_WORKERS=str(load.slots))
+
+    def worker(self, place: Place, port: int = 0, **settings: str) -> Running:
+        """With these settings, and all others as they are unless set."""
+        named = {"JOBS_HANDLERS": HANDLERS, "JOBS_PORT": str(port or free_port()), **settings}
+        given = self.cluster(place).environ(**named)
+        return Running(
+            self.name,
+            [PYTHON, "app.py"],
+            environ(place) | {k: v for k, v in given.items() if k not in environ(place)},
+            place.folder / "worker.log",
+        )
+
+    def drained(self, place: Place, load: Load, worker: Running) -> Span:
+        return outcomes.drained(place, self.cluster(place).changelog, load, worker)
+
+    def cluster(self, place: Place) -> Cluster:
+        """Its topics' names."""
+        return Cluster(place.kafka, place.folder, place.partitions, place.tag)

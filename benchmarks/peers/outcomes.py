@@ -1,0 +1,34 @@
+"""Outcomes in a changelog, of peers that write one: for each job a record that says "done"."""
+
+from __future__ import annotations
+
+from benchmarks import topics
+from benchmarks.peers.base import Load, Span
+from benchmarks.place import Place
+from benchmarks.processes import PeerError, Running
+
+
+def outcomes(place: Place, topic: str) -> dict[bytes, float]:
+    """When each job's first outcome was written (epoch seconds), by its key."""
+    found: dict[bytes, float] = {}
+    for record in topics.read(place.kafka, topic, place.partitions):
+        if b'"done"' in record.value:
+            found.setdefault(record.key, record.at)
+    return found
+
+
+def drained(place: Place, topic: str, load: Load, worker: Running) -> Span:
+    """From the records' own timestamps, once the worker is done: nobody looks while it works."""
+    ends = topics.Ends(place.kafka, topic, place.partitions)
+    try:
+        found = topics.settled(
+            ends,
+            lambda: outcomes(place, topic),
+            lambda found: len(found) >= load.jobs,
+            worker.check,
+        )
+    finally:
+        ends.close()
+    if not found:
+        raise PeerError(f"{worker.name} has done nothing. It said:\n{worker.tail()}")
+    return Span(min(found.values()), max(found.values()), len(found))

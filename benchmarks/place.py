@@ -1,0 +1,52 @@
+"""Where a run takes place: its broker, a folder of its own, and names that no other run has."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from devbroker import Broker
+from tests.kafka import ApacheKafka
+
+HEAP = "1g"
+
+
+@dataclass(frozen=True)
+class Place:
+    """``kafka`` and ``redis`` are addresses; empty: there is none."""
+
+    folder: Path
+    kafka: str = ""
+    redis: str = ""
+    partitions: int = 8
+    tag: str = field(default_factory=lambda: f"b{secrets.token_hex(4)}")
+
+    def anew(self, *, partitions: int | None = None) -> Place:
+        """The same broker, with topics, group and folder of its own."""
+        tag = f"b{secrets.token_hex(4)}"
+        folder = self.folder / tag
+        folder.mkdir()
+        return replace(self, tag=tag, folder=folder, partitions=partitions or self.partitions)
+
+    @property
+    def notes(self) -> Path:
+        """The file in which handlers note the number of their job."""
+        return self.folder / "notes"
+
+
+@contextmanager
+def kafka(kind: str, given: str | None) -> Iterator[str]:
+    """The address of a broker that is ready: the one that is given, or one of this kind."""
+    if given:
+        yield given
+    elif kind == "embedded":
+        with Broker(0) as embedded:
+            yield embedded.address
+    else:
+        # With the JVM's best compiler: a broker that is slower than it need be would hide what
+        # the workers cost.
+        with ApacheKafka(heap=HEAP, quick=False) as apache:
+            yield apache.address
