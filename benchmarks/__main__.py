@@ -15,6 +15,7 @@ from benchmarks.figures import LATEST, Figures
 from benchmarks.measuring import Say, measure
 from benchmarks.peers.base import Peer
 from benchmarks.processes import PeerError
+from benchmarks.redis_server import Redis
 from benchmarks.workloads.base import Sizes
 from devbroker.broker import BrokerError
 from tests.kafka import ApacheKafkaError
@@ -35,7 +36,12 @@ def main(arguments: list[str]) -> int:
                 with place.kafka(broker, options.kafka) as address:
                     here = place.Place(Path(folder), kafka=address)
                     measure(figures, workloads, on_it, here, broker, options.runs, say)
-    except (ApacheKafkaError, BrokerError) as exc:
+            on_redis = [peer for peer in peers if peer.broker == "redis"]
+            if on_redis:
+                with Redis(Path(folder) / "redis") as redis:
+                    here = place.Place(Path(folder), redis=redis.address)
+                    measure(figures, workloads, on_redis, here, "redis", options.runs, say)
+    except (ApacheKafkaError, BrokerError, PeerError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
     report.show(console, figures, workloads)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from benchmarks.peers.arq_peer import Arq
 from benchmarks.peers.bare import Bare
 from benchmarks.peers.base import Peer
+from benchmarks.peers.celery_peer import Celery, CeleryThreads
+from benchmarks.peers.dramatiq_peer import Dramatiq
 from benchmarks.peers.naive import Naive
 from benchmarks.peers.ours import Ours
+from benchmarks.peers.rq_peer import Rq
+from benchmarks.peers.taskiq_peer import Taskiq
 from benchmarks.workloads.base import Workload
 from benchmarks.workloads.drain import Drain
 
@@ -15,5 +20,11 @@ PEERS: Mapping[str, type[Peer]] = {
     "ours": Ours,
     "naive": Naive,
     "bare": Bare,
+    "taskiq": Taskiq,
+    "celery": Celery,
+    "celery-threads": CeleryThreads,
+    "dramatiq": Dramatiq,
+    "arq": Arq,
+    "rq": Rq,
 }
 WORKLOADS: Mapping[str, type[Workload]] = {each.key: each for each in (Drain,)}

@@ -25,6 +25,12 @@ class Row:
     runs: list[dict[str, float]] = field(default_factory=list)
     problem: str = ""
 
+    @property
+    def problem_line(self) -> str:
+        """What went wrong, and the last that the peer said of it."""
+        lines = self.problem.splitlines()
+        return lines[0] if len(lines) < 2 else f"{lines[0]} … {lines[-1]}"
+
     def median(self, key: str) -> float | None:
         """Of a figure, over the runs that have it."""
         values = [run[key] for run in self.runs if key in run]

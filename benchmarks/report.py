@@ -47,9 +47,7 @@ def _settings(rows: list[Row]) -> list[str]:
     """Of each peer once, and what went wrong."""
     told = {f"{row.peer}: {row.settings} ({row.versions})": None for row in rows}
     wrong = (
-        f"{row.peer} on {row.broker}: no figures, {row.problem.splitlines()[0]}"
-        for row in rows
-        if row.problem
+        f"{row.peer} on {row.broker}: no figures; {row.problem_line}" for row in rows if row.problem
     )
     return [*told, *wrong]
 

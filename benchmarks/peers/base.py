@@ -30,16 +30,18 @@ class Load(NamedTuple):
 
 
 class Span(NamedTuple):
-    """From the first outcome to the last (epoch seconds), and how many there were."""
+    """From the first outcome to the last (epoch seconds), and how many there were in the end, and
+    when the clock started."""
 
     first: float
     last: float
     outcomes: int
+    outcomes_first: int = 1
 
     @property
     def rate(self) -> float:
-        """A second; the first one starts the clock."""
-        return (self.outcomes - 1) / max(self.last - self.first, 1e-9)
+        """A second."""
+        return (self.outcomes - self.outcomes_first) / max(self.last - self.first, 1e-9)
 
 
 class Peer(ABC):

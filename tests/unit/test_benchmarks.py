@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import types
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from benchmarks import notes
 from benchmarks.figures import Figures, Row
+from benchmarks.peers import installing
+from benchmarks.peers.apart import falling
 from benchmarks.peers.base import Load, Span
+from benchmarks.processes import PeerError, Running
 from benchmarks.sampling import Sample, Sampler
 
 
@@ -74,3 +79,22 @@ def test_notes_are_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_pauses_are_given_in_turn() -> None:
     assert list(Load("pause", 5, 1, (0, 4)).pauses()) == [0, 4, 0, 4, 0]
+
+
+def test_a_count_that_falls_tells_when_the_first_and_the_last_were_done() -> None:
+    counts = iter([10, 10, 8, 8, 3, 0])
+    with_itself = cast(Running, types.SimpleNamespace(name="x", check=lambda: None))
+    span = falling(lambda: next(counts), 10, with_itself)
+    assert (span.outcomes, span.outcomes_first) == (10, 2)
+    assert span.last > span.first
+
+
+def test_a_peer_that_cant_be_installed_says_so_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installing, "CACHE", tmp_path)
+    monkeypatch.setattr(installing, "REQUIREMENTS", tmp_path)
+    (tmp_path / "nobody.txt").write_text(f"{tmp_path}/nothing-here\n")
+    with pytest.raises(PeerError, match=r"^nobody can't be installed: .*nothing-here.*$"):
+        installing.installed("nobody")
+    assert not list(tmp_path.glob("*/ready"))
