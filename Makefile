@@ -22,7 +22,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 	--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-rocksdb faults faults-selftest soak million figures bench fuzz docs check lock clean
+.PHONY: help run test test-kafka test-rocksdb faults faults-selftest soak million figures bench bench-smoke bench-docs fuzz docs check lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,12 @@ figures: $(DEV) ## what HTTP costs a worker on Apache Kafka; ARGS=reads, pages o
 bench: $(DEV) ## this and other job processors, by the same measure; ARGS="drain --runs 1 --peers ours bare"
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
+bench-smoke: $(DEV) ## is this still as fast, against others, as benchmarks/floor.json says?
+	@exec $(BIN)/python -m benchmarks --smoke $(ARGS)
+
+bench-docs: $(DEV) ## figures and picture of docs/performance.md, from what `make bench` measured last
+	@exec $(BIN)/python -m benchmarks --docs $(ARGS)
+
 fuzz: $(DEV) ## nonsense on every topic and endpoint; MINUTES=10 SEED=1 (KAFKA=host:port: there)
 	@JOBS_FUZZ_MINUTES=$(MINUTES) JOBS_FUZZ_SEED=$(SEED) exec $(BIN)/python -m pytest -n 2 \
 		tests/faults/test_fuzz_topics.py tests/faults/test_fuzz_http.py \
@@ -79,7 +85,7 @@ lock: $(DEV) ## the lock files anew from pyproject.toml; ARGS=--upgrade for newe
 		-o requirements-dev.lock pyproject.toml
 
 clean: ## removes .venv and every cache
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

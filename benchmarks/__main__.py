@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import machine, place, report
+from benchmarks import docs, machine, place, report, smoke
 from benchmarks.catalogue import PEERS, WORKLOADS
 from benchmarks.figures import LATEST, Figures
 from benchmarks.measuring import Say, measure
 from benchmarks.peers.base import Peer
 from benchmarks.processes import PeerError
 from benchmarks.redis_server import Redis
-from benchmarks.workloads.base import Sizes
+from benchmarks.workloads.base import Sizes, Workload
 from devbroker.broker import BrokerError
 from tests.kafka import ApacheKafkaError
 
@@ -24,30 +25,89 @@ from tests.kafka import ApacheKafkaError
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-    sizes = Sizes(jobs=options.jobs, slots=options.slots)
-    workloads = [WORKLOADS[name](sizes) for name in options.workloads or WORKLOADS]
-    figures = Figures(machine.describe())
-    say = lambda text: console.print(text, markup=False)  # noqa: E731 - a name for one line
-    peers = _installed([PEERS[name]() for name in options.peers or PEERS], say)
     try:
-        with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-            for broker in _brokers(options):
-                on_it = [peer for peer in peers if peer.broker == "kafka"]
-                with place.kafka(broker, options.kafka) as address:
-                    here = place.Place(Path(folder), kafka=address)
-                    measure(figures, workloads, on_it, here, broker, options.runs, say)
-            on_redis = [peer for peer in peers if peer.broker == "redis"]
-            if on_redis:
-                with Redis(Path(folder) / "redis") as redis:
-                    here = place.Place(Path(folder), redis=redis.address)
-                    measure(figures, workloads, on_redis, here, "redis", options.runs, say)
-    except (ApacheKafkaError, BrokerError, PeerError) as exc:
+        if options.docs:
+            return _docs(options)
+        return _smoke(options, console) if options.smoke else _bench(options, console)
+    except (ApacheKafkaError, BrokerError, PeerError, docs.PageError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _docs(options: argparse.Namespace) -> int:
+    if not options.json.exists():
+        print(f"error: {options.json} isn't there; `make bench` writes it", file=sys.stderr)
+        return 1
+    docs.write(Figures.read(options.json))
+    return 0
+
+
+def _smoke(options: argparse.Namespace, console: Console) -> int:
+    say = _say(console)
+    drain = [WORKLOADS["drain"](Sizes(jobs=smoke.JOBS, slots=options.slots))]
+    peers = [PEERS[name]() for name in smoke.PEERS]
+    with (
+        tempfile.TemporaryDirectory(prefix="benchmarks-") as folder,
+        place.any_kafka(options.kafka) as (broker, address),
+    ):
+        here = place.Place(Path(folder), kafka=address)
+
+        def once() -> Figures:
+            figures = Figures(machine.describe())
+            measure(figures, drain, peers, here, broker, 1, say)
+            return figures
+
+        wrong = smoke.judge(smoke.read()[broker], once, say)
+    for line in wrong:
+        print(f"error: {line}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _bench(options: argparse.Namespace, console: Console) -> int:
+    say = _say(console)
+    rates = tuple(options.rates or Sizes.rates)
+    rows = tuple(options.rows or Sizes.rows)
+    sizes = Sizes(options.jobs, options.slots, rates, options.seconds, rows)
+    workloads = [WORKLOADS[name](sizes) for name in options.workloads or WORKLOADS]
+    figures = Figures(machine.describe())
+    peers = _installed([PEERS[name]() for name in options.peers or PEERS], say)
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+        for broker in _brokers(options):
+            on_it = [peer for peer in peers if peer.broker == "kafka"]
+            with place.kafka(broker, options.kafka) as address:
+                here = place.Place(Path(folder), kafka=address)
+                measure(figures, workloads, on_it, here, broker, options.runs, say)
+            figures.update(options.json)  # at once: the rest takes long
+        on_redis = [peer for peer in peers if peer.broker == "redis"]
+        if on_redis:
+            _on_redis(figures, workloads, on_redis, Path(folder), options.runs, say)
+            figures.update(options.json)
     report.show(console, figures, workloads)
-    figures.write(options.json)
     console.print(f"\n{options.json}")
     return 0
+
+
+def _on_redis(
+    figures: Figures,
+    workloads: list[Workload],
+    peers: list[Peer],
+    folder: Path,
+    runs: int,
+    say: Say,
+) -> None:
+    """Where there is no Redis, that is said, and the figures of all others stay."""
+    try:
+        with Redis(folder / "redis") as redis:
+            here = place.Place(folder, redis=redis.address)
+            measure(figures, workloads, peers, here, "redis", runs, say)
+    except PeerError as exc:
+        say(f"without peers on Redis: {exc}")
+
+
+def _say(console: Console) -> Say:
+    return lambda text: console.print(text, markup=False)
 
 
 def _installed(peers: list[Peer], say: Say) -> list[Peer]:
@@ -64,6 +124,8 @@ def _installed(peers: list[Peer], say: Say) -> list[Peer]:
 
 
 def _brokers(options: argparse.Namespace) -> list[str]:
+    if options.kafka:
+        return ["kafka"]
     return ["kafka", "embedded"] if options.broker == "both" else [options.broker]
 
 
@@ -75,9 +137,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--peers", nargs="*", choices=[*PEERS], help="all unless given")
     parser.add_argument("--runs", type=int, default=3, help="medians are of so many (3)")
     parser.add_argument("--broker", choices=["kafka", "embedded", "both"], default="both")
-    parser.add_argument("--kafka", metavar="HOST:PORT", help="this broker, as `--broker kafka`")
+    parser.add_argument(
+        "--kafka",
+        metavar="HOST:PORT",
+        default=os.environ.get("KAFKA"),
+        help="this broker alone; else those that are started",
+    )
     parser.add_argument("--jobs", type=int, default=Sizes.jobs, help="of the drain (50,000)")
     parser.add_argument("--slots", type=int, default=Sizes.slots, help="of the drain (200)")
+    parser.add_argument("--rates", nargs="*", type=int, help="of the steady rate (100 500 1000)")
+    parser.add_argument("--seconds", type=int, default=Sizes.seconds, help="of each of them (20)")
+    parser.add_argument("--rows", nargs="*", type=int, help="behind it (0 100000 1000000)")
+    parser.add_argument("--smoke", action="store_true", help="small, and held against floor.json")
+    parser.add_argument("--docs", action="store_true", help="writes the docs' figures anew")
     parser.add_argument("--json", type=Path, default=LATEST, help="where figures are kept")
     return parser
 

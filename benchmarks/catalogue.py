@@ -15,6 +15,11 @@ from benchmarks.peers.rq_peer import Rq
 from benchmarks.peers.taskiq_peer import Taskiq
 from benchmarks.workloads.base import Workload
 from benchmarks.workloads.drain import Drain
+from benchmarks.workloads.growth import Growth
+from benchmarks.workloads.http import Cancel, Http
+from benchmarks.workloads.killed import Killed
+from benchmarks.workloads.latency import Latency
+from benchmarks.workloads.slots import Short, Slots
 
 PEERS: Mapping[str, type[Peer]] = {
     "ours": Ours,
@@ -27,4 +32,6 @@ PEERS: Mapping[str, type[Peer]] = {
     "arq": Arq,
     "rq": Rq,
 }
-WORKLOADS: Mapping[str, type[Workload]] = {each.key: each for each in (Drain,)}
+WORKLOADS: Mapping[str, type[Workload]] = {
+    each.key: each for each in (Drain, Slots, Short, Latency, Cancel, Http, Killed, Growth)
+}

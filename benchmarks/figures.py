@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+NO_PROCESSORS = ("ours", "naive Faust agent", "bare aiokafka")  # what others are held against
 LATEST = Path(__file__).parent / "results" / "latest.json"
 
 
@@ -22,8 +23,14 @@ class Row:
     variant: str = ""
     settings: str = ""
     versions: str = ""
+    measured: str = ""
     runs: list[dict[str, float]] = field(default_factory=list)
     problem: str = ""
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Where it stands in its table."""
+        return self.broker, self.peer, self.variant
 
     @property
     def problem_line(self) -> str:
@@ -33,8 +40,12 @@ class Row:
 
     def median(self, key: str) -> float | None:
         """Of a figure, over the runs that have it."""
+        return self.told(key, statistics.median)
+
+    def told(self, key: str, of: Callable[[list[float]], float]) -> float | None:
+        """What is told of a figure's runs; ``None``: none has it."""
         values = [run[key] for run in self.runs if key in run]
-        return statistics.median(values) if values else None
+        return of(values) if values else None
 
     def spread(self, key: str) -> float:
         """Of a figure: the greatest less the least, as a share of the median."""
@@ -67,6 +78,17 @@ class Figures:
             if row.peer != "ours" and mine and theirs:
                 yield row.peer, row.broker, mine / theirs
 
+    def safe(self) -> tuple[str, float] | None:
+        """The fastest of the other job processors that lose nothing when they are killed, and how
+        many times as fast ours is; ``None``: it isn't known."""
+        kept = {
+            (row.peer, row.broker)
+            for row in self.tables.get("killed", ())
+            if row.told("lost", max) == 0 and row.peer not in NO_PROCESSORS
+        }
+        ratios = [(r, p) for p, b, r in self.ratios("drain", "rate") if (p, b) in kept]
+        return min(ratios)[::-1] if ratios else None
+
     def write(self, path: Path) -> None:
         """Beside each table's runs their medians, for those who read it without this."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +97,16 @@ class Figures:
             for row, told in zip(rows, made["tables"][key], strict=True):
                 told["medians"] = {name: row.median(name) for name in _names(row.runs)}
         path.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
+
+    def update(self, path: Path) -> None:
+        """Writes them beside what the file has of other peers and tables; each row says when it
+        was measured."""
+        merged = Figures(self.machine, {key: list(rows) for key, rows in self.tables.items()})
+        for key, rows in (Figures.read(path).tables if path.exists() else {}).items():
+            mine = merged.tables.setdefault(key, [])
+            there = {row.place for row in mine}
+            mine += [row for row in rows if row.place not in there]
+        merged.write(path)
 
     @classmethod
     def read(cls, path: Path) -> Figures:

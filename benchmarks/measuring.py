@@ -26,14 +26,16 @@ def measure(
 ) -> None:
     """Adds rows to the figures. Runs go around the peers, so that a slow minute of the machine hits
     all alike. A peer that fails is told, and the others go on."""
+    when, commit = figures.machine.get("when", ""), figures.machine.get("commit", "")
     for workload in workloads:
         rows: list[tuple[Row, Peer, Load]] = []
         for peer in peers:
-            if workload.peers and peer.name not in workload.peers:
+            if not workload.asks(peer):
                 continue
             for variant, load in workload.variants().items():
                 asked = load._replace(jobs=max(1, round(load.jobs * peer.share)))
-                row = Row(peer.name, broker, variant, peer.settings(asked), peer.versions())
+                told = peer.settings(asked), peer.versions(), f"{when} {commit}"
+                row = Row(peer.name, broker, variant, *told)
                 rows.append((row, peer, asked))
         figures.tables.setdefault(workload.key, []).extend(row for row, _, _ in rows)
         for n in range(runs):

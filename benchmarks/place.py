@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from devbroker import Broker
-from tests.kafka import ApacheKafka
+from tests.kafka import ApacheKafka, ApacheKafkaError
 
 HEAP = "1g"
 
@@ -32,9 +32,25 @@ class Place:
         return replace(self, tag=tag, folder=folder, partitions=partitions or self.partitions)
 
     @property
+    def submitted(self) -> Path:
+        """The file in which who submits notes the number of each job."""
+        return self.folder / "submitted"
+
+    @property
     def notes(self) -> Path:
         """The file in which handlers note the number of their job."""
         return self.folder / "notes"
+
+
+@contextmanager
+def any_kafka(given: str | None) -> Iterator[tuple[str, str]]:
+    """Apache Kafka where there is one, else the embedded broker: its kind and its address."""
+    with ExitStack() as stack:
+        try:
+            found = "kafka", stack.enter_context(kafka("kafka", given))
+        except ApacheKafkaError:
+            found = "embedded", stack.enter_context(kafka("embedded", None))
+        yield found
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,7 @@ class Running:
     ) -> None:
         self.name = name
         self._log = log
+        self.started_at = time.time()
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 command,

@@ -64,7 +64,11 @@ def version() -> str:
 
 def ask(address: str, *command: str) -> int:
     """A command whose answer is a number; any other answer is 0."""
-    return Asking(address).ask(*command)
+    asking = Asking(address)
+    try:
+        return asking.ask(*command)
+    finally:
+        asking.close()
 
 
 class Asking:

@@ -9,6 +9,8 @@ from rich.table import Table
 from benchmarks.figures import Figures, Row
 from benchmarks.workloads.base import Workload
 
+SAFE = "Of those that lose nothing when killed, {} is the fastest; ours is {:.2f} times as fast."
+
 
 def show(console: Console, figures: Figures, workloads: list[Workload]) -> None:
     """The machine, then a table for each workload, with ratios of ours to the others'."""
@@ -21,6 +23,8 @@ def show(console: Console, figures: Figures, workloads: list[Workload]) -> None:
             console.print(_table(figures, workload, rows))
             for line in _settings(rows):
                 console.print(f"  {line}", markup=False)
+    if (safe := figures.safe()) is not None:
+        console.print(f"\n{SAFE.format(*safe)}", markup=False)
 
 
 def _table(figures: Figures, workload: Workload, rows: list[Row]) -> Table:
@@ -35,7 +39,7 @@ def _table(figures: Figures, workload: Workload, rows: list[Row]) -> Table:
         ratios = {(p, b): r for p, b, r in figures.ratios(workload.key, workload.claim)}
     for row in rows:
         name = f"{row.peer}{row.variant and f', {row.variant}'}"
-        cells = [_cell(row.median(c.key), c.form) for c in workload.columns]
+        cells = [_cell(row.told(c.key, c.of), c.form) for c in workload.columns]
         if workload.claim:
             ratio = ratios.get((row.peer, row.broker))
             cells.append("" if ratio is None else f"{ratio:.2f} ×")

@@ -7,9 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from benchmarks.place import Place
 from benchmarks.processes import PeerError
 
 T = TypeVar("T")
@@ -34,7 +42,7 @@ class Record(NamedTuple):
 def make(kafka: str, name: str, partitions: int) -> None:
     """A topic with one copy, as all peers have it here."""
     topic = NewTopic(name, num_partitions=partitions, replication_factor=1)
-    admin = AdminClient({"bootstrap.servers": kafka})
+    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 3})  # it chats at its end
     for made in admin.create_topics([topic]).values():
         made.result(30)
 
@@ -56,6 +64,33 @@ def produce(kafka: str, topic: str, partitions: int, values: Iterable[bytes]) ->
     left = producer.flush(60)
     if left:
         raise PeerError(f"{topic}: the broker has not taken {left} records")
+
+
+def produce_at(place: Place, topic: str, values: Iterable[bytes], rate: float) -> None:
+    """So many a second, whatever becomes of them. Noted are its number, when it was due, and its
+    place in the log; due, so that a producer that is late makes nothing look quicker."""
+    producer = Producer({"bootstrap.servers": place.kafka, "linger.ms": 0, "acks": "all"})
+    noted: list[tuple[int, float, str]] = []
+
+    def report(n: int, due: float) -> Callable[[object, Message], None]:
+        def taken(error: object, message: Message) -> None:
+            if error is None:
+                noted.append((n, due, f"{message.partition()}-{message.offset()}"))
+
+        return taken
+
+    began = time.time()
+    for n, value in enumerate(values):
+        due = began + n / rate
+        while (wait_s := due - time.time()) > 0:
+            producer.poll(min(wait_s, 0.01))
+        producer.produce(topic, value, partition=n % place.partitions, on_delivery=report(n, due))
+        producer.poll(0)
+    left = producer.flush(60)
+    if left:
+        raise PeerError(f"{topic}: the broker has not taken {left} records")
+    lines = (f"{n} {round(due * 1e9)} {id}\n" for n, due, id in noted)
+    place.submitted.write_text("".join(lines))
 
 
 def read(kafka: str, topic: str, partitions: int) -> Iterator[Record]:

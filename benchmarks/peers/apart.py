@@ -47,8 +47,15 @@ class Apart(Peer):
         return str(self._folder / "bin" / name)
 
     def feed(self, place: Place, load: Load) -> None:
+        self._feed(place, load)
+
+    def submit(self, place: Place, load: Load, rate: float) -> None:
+        self._feed(place, load, str(rate))
+
+    def _feed(self, place: Place, load: Load, *more: str) -> None:
         pauses = ",".join(str(ms) for ms in load.ms)
-        command = [self.python(), "-m", f"apps.{self.app}", load.kind, str(load.jobs), pauses]
+        asked = (load.kind, str(load.jobs), pauses, *more)
+        command = [self.python(), "-m", f"apps.{self.app}", *asked]
         ran = subprocess.run(
             command,
             cwd=place.folder,
@@ -107,6 +114,13 @@ class OnRedis(Apart):
         asking = redis_server.Asking(place.redis)
         try:
             return falling(lambda: self.count(asking), load.jobs, worker)
+        finally:
+            asking.close()
+
+    def held(self, place: Place) -> int:
+        asking = redis_server.Asking(place.redis)
+        try:
+            return self.count(asking)
         finally:
             asking.close()
 

@@ -8,7 +8,7 @@ from benchmarks.place import Place
 from benchmarks.processes import Running
 
 POLL_S = 0.05  # the usual 0.5 s, with 100 jobs each time, would be the limit
-TIMEOUT_S = 5
+TIMEOUT_S = 15
 
 
 class Arq(OnRedis):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import topics
-from benchmarks.peers import outcomes
-from benchmarks.peers.base import PYTHON, Load, Span, environ
+from benchmarks.peers.base import PYTHON, Load, environ
 from benchmarks.peers.naive import Naive
 from benchmarks.place import Place
 from benchmarks.processes import Running
@@ -16,6 +15,7 @@ class Bare(Naive):
     """Two records for each job, written as whole batches and awaited, then the commit."""
 
     name = "bare aiokafka"
+    share = 4.0
     packages = ("aiokafka",)
 
     def settings(self, load: Load) -> str:
@@ -23,10 +23,10 @@ class Bare(Naive):
 
     def feed(self, place: Place, load: Load) -> None:
         super().feed(place, load)
-        topics.make(place.kafka, f"{place.tag}-changelog", place.partitions)
+        topics.make(place.kafka, self.told(place), place.partitions)
 
     def start(self, place: Place, load: Load) -> Running:
         return Running(self.name, [PYTHON, "-m", APP], environ(place), place.folder / "worker.log")
 
-    def drained(self, place: Place, load: Load, worker: Running) -> Span:
-        return outcomes.drained(place, f"{place.tag}-changelog", load, worker)
+    def told(self, place: Place) -> str:
+        return f"{place.tag}-changelog"

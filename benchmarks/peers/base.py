@@ -16,13 +16,18 @@ Kind = Literal["noop", "pause", "noted"]
 
 
 class Load(NamedTuple):
-    """``kind``: what a job does: nothing; sleep ``ms[n]`` for job n; or note that it has run.
+    """``kind``: what a job does: nothing; sleep ``ms``, in turn; or that, and note that it has run.
     ``slots``: as many run at once, where the peer has slots."""
 
     kind: Kind
     jobs: int
     slots: int
     ms: tuple[int, ...] = (0,)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a slot is busy for longer than it takes to run a function."""
+        return any(self.ms)
 
     def pauses(self) -> Iterator[int]:
         """Of each job, in ms; the given ones in turn."""
@@ -94,6 +99,22 @@ class Peer(ABC):
             PeerError: the worker ends, or does nothing.
         """
 
+    def submit(self, place: Place, load: Load, rate: float) -> None:
+        """Puts jobs where the worker finds them, so many a second, and notes each (``submitted``).
+
+        Raises:
+            PeerError: it can't.
+        """
+        raise PeerError(f"{self.name} isn't asked for that")
+
+    def told(self, place: Place) -> str | None:
+        """The topic in which outcomes stand; ``None``: there is none."""
+        return None
+
+    def held(self, place: Place) -> int | None:
+        """Jobs that its broker still holds for it; ``None``: it can't be asked."""
+        return None
+
 
 def environ(place: Place, **more: str) -> dict[str, str]:
     """Of a worker: where everything is."""
@@ -104,6 +125,7 @@ def environ(place: Place, **more: str) -> dict[str, str]:
         "BENCH_TAG": place.tag,
         "BENCH_PARTITIONS": str(place.partitions),
         "BENCH_NOTES": str(place.notes),
+        "BENCH_SUBMITTED": str(place.submitted),
         "PYTHONUNBUFFERED": "1",
     }
     return {**kept, **named, **more}

@@ -19,13 +19,14 @@ class Celery(OnRedis):
     name = "Celery, prefork"
     environment, app, packages = "celery", "celery_app", ("celery", "kombu", "redis")
     left = (("LLEN", "celery"), ("HLEN", "unacked"))
-    redelivers_s = VISIBILITY_S + 20.0
+    redelivers_s = VISIBILITY_S + 30.0
     pool: ClassVar[str] = "prefork"
 
     def settings(self, load: Load) -> str:
         return (
             f"-P {self.pool} -c {self._concurrency(load)}, acks_late, "
-            f"prefetch {self._prefetch(load)}, visibility_timeout {VISIBILITY_S} s"
+            f"prefetch {self._prefetch(load)}, visibility_timeout {VISIBILITY_S} s, "
+            "unacked_restore_throttle 1"
         )
 
     def start(self, place: Place, load: Load) -> Running:
@@ -44,10 +45,10 @@ class Celery(OnRedis):
         return super().environ(place, load) | given
 
     def _concurrency(self, load: Load) -> int:
-        return load.slots if load.kind == "pause" else 1
+        return load.slots if load.waits else 1
 
     def _prefetch(self, load: Load) -> int:
-        return 1 if load.kind == "pause" else 64
+        return 1 if load.waits else 64
 
 
 class CeleryThreads(Celery):
@@ -57,4 +58,4 @@ class CeleryThreads(Celery):
     pool = "threads"
 
     def _concurrency(self, load: Load) -> int:
-        return load.slots if load.kind == "pause" else 10
+        return load.slots if load.waits else 10

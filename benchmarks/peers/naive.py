@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from benchmarks import topics
@@ -26,14 +27,16 @@ class Naive(Peer):
     def feed(self, place: Place, load: Load) -> None:
         topic = f"{place.tag}-jobs"
         topics.make(place.kafka, topic, place.partitions)
-        lines = (
-            b'{"kind": "%s", "n": %d, "ms": %d}' % (load.kind.encode(), n, ms)
-            for n, ms in enumerate(load.pauses())
-        )
-        topics.produce(place.kafka, topic, place.partitions, lines)
+        topics.produce(place.kafka, topic, place.partitions, _lines(load))
+
+    def submit(self, place: Place, load: Load, rate: float) -> None:
+        topics.produce_at(place, f"{place.tag}-jobs", _lines(load), rate)
+
+    def told(self, place: Place) -> str:
+        return f"{place.tag}-states-changelog"
 
     def start(self, place: Place, load: Load) -> Running:
-        concurrency = load.slots if load.kind == "pause" else 1
+        concurrency = load.slots if load.waits else 1
         return Running(
             self.name,
             [PYTHON, "-m", "faust", "-A", APP, "worker", "-l", "warn"],
@@ -46,4 +49,11 @@ class Naive(Peer):
         )
 
     def drained(self, place: Place, load: Load, worker: Running) -> Span:
-        return outcomes.drained(place, f"{place.tag}-states-changelog", load, worker)
+        return outcomes.drained(place, self.told(place), load, worker)
+
+
+def _lines(load: Load) -> Iterator[bytes]:
+    return (
+        b'{"kind": "%s", "n": %d, "ms": %d}' % (load.kind.encode(), n, ms)
+        for n, ms in enumerate(load.pauses())
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from benchmarks import topics
 from benchmarks.peers import outcomes
 from benchmarks.peers.base import PYTHON, Load, Peer, Span, environ
@@ -23,14 +25,22 @@ class Ours(Peer):
         return f"JOBS_WORKERS={load.slots}"
 
     def feed(self, place: Place, load: Load) -> None:
-        cluster = self.cluster(place)
-        first = cluster.worker()  # makes the topics, as it wants them
-        first.terminate()
-        lines = (
-            b'{"handler": "%s", "data": [%d, %d]}' % (load.kind.encode(), n, ms)
-            for n, ms in enumerate(load.pauses())
-        )
-        topics.produce(place.kafka, cluster.jobs, place.partitions, lines)
+        self.prepare(place)
+        self.fill(place, load)
+
+    def prepare(self, place: Place) -> None:
+        """A worker makes the topics, as it wants them."""
+        self.cluster(place).worker().terminate()
+
+    def fill(self, place: Place, load: Load) -> None:
+        """Jobs onto the topic."""
+        topics.produce(place.kafka, self.cluster(place).jobs, place.partitions, _lines(load))
+
+    def submit(self, place: Place, load: Load, rate: float) -> None:
+        topics.produce_at(place, self.cluster(place).jobs, _lines(load), rate)
+
+    def told(self, place: Place) -> str:
+        return self.cluster(place).changelog
 
     def start(self, place: Place, load: Load) -> Running:
         return self.worker(place, JOBS_WORKERS=str(load.slots))
@@ -42,13 +52,20 @@ class Ours(Peer):
         return Running(
             self.name,
             [PYTHON, "app.py"],
-            environ(place) | {k: v for k, v in given.items() if k not in environ(place)},
+            environ(place) | given,
             place.folder / "worker.log",
         )
 
     def drained(self, place: Place, load: Load, worker: Running) -> Span:
-        return outcomes.drained(place, self.cluster(place).changelog, load, worker)
+        return outcomes.drained(place, self.told(place), load, worker)
 
     def cluster(self, place: Place) -> Cluster:
         """Its topics' names."""
         return Cluster(place.kafka, place.folder, place.partitions, place.tag)
+
+
+def _lines(load: Load) -> Iterator[bytes]:
+    return (
+        b'{"handler": "%s", "data": [%d, %d]}' % (load.kind.encode(), n, ms)
+        for n, ms in enumerate(load.pauses())
+    )

@@ -8,11 +8,11 @@ from benchmarks.place import Place
 from benchmarks.processes import PeerError, Running
 
 
-def outcomes(place: Place, topic: str) -> dict[bytes, float]:
-    """When each job's first outcome was written (epoch seconds), by its key."""
+def outcomes(place: Place, topic: str, since: float) -> dict[bytes, float]:
+    """When each job's first outcome from then on was written (epoch seconds), by its key."""
     found: dict[bytes, float] = {}
     for record in topics.read(place.kafka, topic, place.partitions):
-        if b'"done"' in record.value:
+        if record.at >= since and b'"done"' in record.value:
             found.setdefault(record.key, record.at)
     return found
 
@@ -23,7 +23,7 @@ def drained(place: Place, topic: str, load: Load, worker: Running) -> Span:
     try:
         found = topics.settled(
             ends,
-            lambda: outcomes(place, topic),
+            lambda: outcomes(place, topic, worker.started_at),
             lambda found: len(found) >= load.jobs,
             worker.check,
         )

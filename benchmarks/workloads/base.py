@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -12,12 +13,14 @@ from benchmarks.place import Place
 
 
 class Column(NamedTuple):
-    """``form``: how a figure is written. ``more``: whether more is better; ``None``: neither."""
+    """``form``: how a figure is written. ``more``: whether more is better; ``None``: neither.
+    ``of``: what of all runs is told."""
 
     key: str
     head: str
     form: str = "{:,.0f}"
     more: bool | None = None
+    of: Callable[[list[float]], float] = statistics.median
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,23 @@ class Sizes:
 
 
 class Workload(ABC):
-    """``key``: as it is asked for. ``peers``: names of those that it can be asked of; all if empty.
-    ``claim``: the column whose ratios are told."""
+    """``key``: as it is asked for. ``only``: names of those that it can be asked of; all if empty.
+    ``without``: those that it makes no sense for. ``claim``: the column whose ratios are told."""
 
     key: ClassVar[str]
     title: ClassVar[str]
     how: ClassVar[str]
     columns: ClassVar[Sequence[Column]]
     claim: ClassVar[str] = ""
-    peers: ClassVar[frozenset[str]] = frozenset()
+    only: ClassVar[frozenset[str]] = frozenset()
+    without: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes = sizes
+
+    def asks(self, peer: Peer) -> bool:
+        """Whether it is in this table."""
+        return peer.name not in self.without and (not self.only or peer.name in self.only)
 
     def variants(self) -> Mapping[str, Load]:
         """Rows for each peer, by what is added to its name."""

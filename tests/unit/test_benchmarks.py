@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import types
 from pathlib import Path
 from typing import cast
+from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import notes
+from benchmarks import docs, notes, smoke
+from benchmarks.catalogue import PEERS
 from benchmarks.figures import Figures, Row
 from benchmarks.peers import installing
 from benchmarks.peers.apart import falling
 from benchmarks.peers.base import Load, Span
 from benchmarks.processes import PeerError, Running
 from benchmarks.sampling import Sample, Sampler
+from benchmarks.workloads.latency import quantiles
+from settings import table
 
 
 def rows(*rates: tuple[str, str, list[float]]) -> list[Row]:
@@ -47,6 +52,21 @@ def test_ratios_are_of_ours_on_the_same_broker_and_on_apache_kafka_for_those_on_
         ("naive", "embedded", 3.0),
         ("elsewhere", "redis", 4.0),
     ]
+
+
+def test_the_fastest_of_those_that_lose_nothing() -> None:
+    drain = rows(
+        ("ours", "kafka", [100.0]),
+        ("bare aiokafka", "kafka", [900.0]),
+        ("quick", "redis", [200.0]),
+        ("fair", "redis", [50.0]),
+        ("slow", "redis", [10.0]),
+    )
+    lost = {"bare aiokafka": 0.0, "quick": 1.0, "fair": 0.0, "slow": 0.0}
+    brokers = {row.peer: row.broker for row in drain}
+    killed = [Row(peer, brokers[peer], runs=[{"lost": n}]) for peer, n in lost.items()]
+    assert Figures(tables={"drain": drain, "killed": killed}).safe() == ("fair", 2.0)
+    assert Figures(tables={"drain": drain}).safe() is None
 
 
 def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -98,3 +118,114 @@ def test_a_peer_that_cant_be_installed_says_so_in_one_line(
     with pytest.raises(PeerError, match=r"^nobody can't be installed: .*nothing-here.*$"):
         installing.installed("nobody")
     assert not list(tmp_path.glob("*/ready"))
+
+
+def test_figures_of_other_peers_stay_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "latest.json"
+    Figures({}, {"drain": rows(("ours", "kafka", [1.0]), ("bare", "kafka", [9.0]))}).update(path)
+    Figures({}, {"drain": rows(("ours", "kafka", [2.0])), "other": []}).update(path)
+    kept = Figures.read(path)
+    assert [(row.peer, row.median("rate")) for row in kept.tables["drain"]] == [
+        ("ours", 2.0),
+        ("bare", 9.0),
+    ]
+    assert "other" in kept.tables
+
+
+def drained(ours: float, naive: float) -> Figures:
+    return Figures({}, {"drain": rows(("ours", "kafka", [ours]), ("naive", "kafka", [naive]))})
+
+
+@pytest.mark.parametrize(
+    ("measured", "rounds", "wrong"),
+    [
+        ([100.0], 1, []),
+        ([70.0], 1, []),
+        ([60.0, 95.0], 2, []),
+        (
+            [60.0, 50.0, 65.0],
+            3,
+            ["against naive ours was 4.00 times as fast and is 2.60 times"],
+        ),
+    ],
+)
+def test_a_ratio_that_falls_by_more_than_a_third_is_an_error_if_it_stays_so(
+    measured: list[float], rounds: int, wrong: list[str]
+) -> None:
+    asked: list[float] = []
+
+    def measure() -> Figures:
+        asked.append(measured[len(asked)])
+        return drained(asked[-1], 25.0)
+
+    assert smoke.judge({"naive": 4.0}, measure, lambda line: None) == wrong
+    assert len(asked) == rounds
+
+
+def test_a_peer_that_could_not_be_measured_is_an_error() -> None:
+    nothing = Figures({}, {"drain": rows(("ours", "kafka", [9.0]), ("naive", "kafka", []))})
+    assert len(smoke.judge({"naive": 4.0}, lambda: nothing, lambda line: None)) == 1
+
+
+def test_the_floor_has_a_ratio_for_each_peer_on_both_brokers() -> None:
+    names = {PEERS[name].name for name in smoke.PEERS} - {"ours"}
+    assert {broker: set(ratios) for broker, ratios in smoke.read().items()} == {
+        "kafka": names,
+        "embedded": names,
+    }
+
+
+def test_the_docs_get_what_was_measured_between_their_marks(tmp_path: Path) -> None:
+    page, picture = tmp_path / "page.md", tmp_path / "drain.svg"
+    page.write_text(f"above\n{docs.BEGIN}\nold\n{docs.END}\nbelow\n")
+    drain = rows(("ours", "kafka", [300.0]), ("Celery, <x>", "redis", [100.0]))
+    drain.append(Row("RQ", "redis", problem="RQ can't be fed: no"))
+    lost = [Row("Celery, <x>", "redis", runs=[{"lost": 0.0}, {"lost": 2.0}])]
+    docs.write(Figures({"cores": "2"}, {"drain": drain, "killed": lost}), page, picture)
+    text = page.read_text()
+    assert text.startswith(f"above\n{docs.BEGIN}\n")
+    assert text.endswith(f"{docs.END}\nbelow\n")
+    assert "old" not in text
+    assert re.search(r"^\| Celery, <x> \| redis \|.* 100 \|.* 3\.00 × \|$", text, re.M)
+    assert "- RQ on redis: RQ can't be fed: no" in text
+    drawn = ElementTree.fromstring(picture.read_text())
+    words = ["".join(each.itertext()) for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert words[2:] == [
+        "ours (kafka)",
+        "300",
+        "Celery, <x> (redis)",
+        "100, loses jobs when killed",
+    ]
+
+
+def test_docs_without_marks_are_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("mine")
+    with pytest.raises(docs.PageError, match=r"must have the lines"):
+        docs.write(Figures(), page, tmp_path / "drain.svg")
+    assert page.read_text() == "mine"
+
+
+def test_the_page_has_the_marks() -> None:
+    text = docs.PAGE.read_text()
+    assert text.index(docs.BEGIN) < text.index(docs.END)
+
+
+def test_the_page_names_each_setting_as_it_is() -> None:
+    named = set(re.findall(r"\bJOBS_[A-Z_]+\b", docs.PAGE.read_text()))
+    assert len(named) > 8
+    assert named <= {name for name, _, _ in table()}
+
+
+@pytest.mark.parametrize(
+    ("found_s", "of", "told"),
+    [
+        ([0.003, 0.001, 0.002], 3, {"x_50": 2.0, "x_99": 3.0}),
+        ([0.001] * 60, 100, {"x_50": 1.0}),  # the slowest never came: there is no such figure
+        ([], 10, {}),
+    ],
+)
+def test_what_never_came_is_slower_than_all_that_did(
+    found_s: list[float], of: int, told: dict[str, float]
+) -> None:
+    assert quantiles("x", found_s, of) == pytest.approx(told)

@@ -28,9 +28,9 @@ async def pause(ctx: dict[str, Any], n: int, ms: int) -> None:
 
 
 async def noted(ctx: dict[str, Any], n: int, ms: int) -> None:
-    """Leaves a note that it has run."""
-    note(n)
+    """Waits, and leaves a note that it has run."""
     await asyncio.sleep(ms / 1000)
+    note(n)
 
 
 class WorkerSettings:

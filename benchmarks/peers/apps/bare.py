@@ -41,11 +41,11 @@ async def main() -> None:
             rows = [(f"{tp.partition}-{offset}".encode(), job) for offset, job in jobs]
             written += await write(producer, tp.partition, "executing", rows)
             pauses = [job["ms"] for _, job in jobs if job["ms"]]
+            if pauses:
+                await asyncio.gather(*(asyncio.sleep(ms / 1000) for ms in pauses))
             for _, job in jobs:
                 if job["kind"] == "noted":
                     note(job["n"])
-            if pauses:
-                await asyncio.gather(*(asyncio.sleep(ms / 1000) for ms in pauses))
             written += await write(producer, tp.partition, "done", rows)
         if batches:
             await asyncio.gather(*written)

@@ -14,6 +14,7 @@ from .note import note
 broker = RedisBroker(
     url=f"redis://{os.environ['BENCH_REDIS']}/0",
     heartbeat_timeout=int(os.environ["BENCH_HEARTBEAT_MS"]),
+    maintenance_chance=int(os.environ["BENCH_MAINTENANCE"]),
 )
 dramatiq.set_broker(broker)
 
@@ -31,9 +32,9 @@ def pause(n: int, ms: int) -> None:
 
 @dramatiq.actor
 def noted(n: int, ms: int) -> None:
-    """Leaves a note that it has run."""
-    note(n)
+    """Waits, and leaves a note that it has run."""
     time.sleep(ms / 1000)
+    note(n)
 
 
 if __name__ == "__main__":

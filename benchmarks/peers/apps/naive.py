@@ -42,8 +42,8 @@ async def run(stream: faust.StreamT[Any]) -> None:
         job: Job = event.value
         id = f"{event.message.partition}-{event.message.offset}"
         states[id] = {"status": "executing", "n": job.n}
-        if job.kind == "noted":
-            note(job.n)
         if job.ms:
             await asyncio.sleep(job.ms / 1000)
+        if job.kind == "noted":
+            note(job.n)
         states[id] = {"status": "done", "n": job.n}

@@ -19,8 +19,8 @@ async def pause(ctx: Context, data: tuple[int, int]) -> None:
     await asyncio.sleep(data[1] / 1000)
 
 
-@handler("noted")
+@handler("noted", timeout="30s")
 async def noted(ctx: Context, data: tuple[int, int]) -> None:
-    """Leaves a note that it has run."""
-    note(data[0])
+    """Waits, and leaves a note that it has run."""
     await asyncio.sleep(data[1] / 1000)
+    note(data[0])

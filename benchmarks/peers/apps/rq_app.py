@@ -22,9 +22,9 @@ def pause(n: int, ms: int) -> None:
 
 
 def noted(n: int, ms: int) -> None:
-    """Leaves a note that it has run."""
-    note(n)
+    """Waits, and leaves a note that it has run."""
     time.sleep(ms / 1000)
+    note(n)
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ async def pause(n: int, ms: int) -> None:
 
 @broker.task(task_name="noted")
 async def noted(n: int, ms: int) -> None:
-    """Leaves a note that it has run."""
-    note(n)
+    """Waits, and leaves a note that it has run."""
     await asyncio.sleep(ms / 1000)
+    note(n)
 
 
 async def feed() -> None:

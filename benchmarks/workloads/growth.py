@@ -1,0 +1,79 @@
+"""(h) and (i): what rows and partitions cost, and how long a start takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from confluent_kafka import Consumer, TopicPartition
+
+from benchmarks import topics
+from benchmarks.peers.base import Load, Peer
+from benchmarks.peers.ours import Ours
+from benchmarks.place import Place
+from benchmarks.sampling import Sampler
+from benchmarks.workloads.base import Column, Workload
+from tests.faults.million import write
+from tests.harness import Cluster
+
+
+class Growth(Workload):
+    """Jobs that were done before have a record, a row and a committed place, as in real life."""
+
+    key = "growth"
+    title = "Rows and partitions"
+    how = (
+        "A drain of jobs that do nothing, by a worker that has so many jobs behind it. The first "
+        "outcome is counted from the start of the process; it recovers all rows before."
+    )
+    columns = (
+        Column("rate", "jobs/s", more=True),
+        Column("cpu", "CPU s per 1,000", "{:.3f}", more=False),
+        Column("memory", "MB", more=False),
+        Column("first_s", "start to first outcome (s)", "{:.1f}", more=False),
+    )
+    only = frozenset({"ours"})
+
+    def variants(self) -> Mapping[str, Load]:
+        rows = [f"{count:,} rows, 8 partitions" for count in self.sizes.rows]
+        wide = [f"0 rows, {count} partitions" for count in self.sizes.partitions if count != 8]
+        return {name: self.load() for name in [*rows, *wide]}
+
+    def load(self) -> Load:
+        return Load("noop", min(self.sizes.jobs, 20_000), self.sizes.slots)
+
+    def once(self, peer: Peer, place: Place, load: Load, variant: str) -> Mapping[str, float]:
+        assert isinstance(peer, Ours)
+        rows, partitions = (int(part.split()[0].replace(",", "")) for part in variant.split(", "))
+        here = place.anew(partitions=partitions)
+        cluster = peer.cluster(here)
+        peer.prepare(here)
+        if rows:
+            _past(cluster, rows)
+        peer.fill(here, load)
+        began = time.time()
+        with peer.start(here, load) as worker, Sampler(worker.pid) as sampler:
+            span = peer.drained(here, load, worker)
+            worker.stop()
+        return {
+            "rate": span.rate,
+            "cpu": sampler.cpu_s(span.first, span.last) / span.outcomes * 1_000,
+            "memory": sampler.most_bytes / 1e6,
+            "first_s": span.first - began,
+        }
+
+
+def _past(cluster: Cluster, rows: int) -> None:
+    """So many jobs that are done: records that have been read, and rows."""
+    filler = (b'{"handler": "noop", "data": [%d, 0]}' % n for n in range(rows))
+    topics.produce(cluster.kafka, cluster.jobs, cluster.partitions, filler)
+    consumer = Consumer({"bootstrap.servers": cluster.kafka, "group.id": cluster.app_id})
+    try:
+        ends = [
+            TopicPartition(cluster.jobs, p, len(range(p, rows, cluster.partitions)))
+            for p in range(cluster.partitions)
+        ]
+        consumer.commit(offsets=ends, asynchronous=False)
+    finally:
+        consumer.close()
+    write(cluster, rows)
