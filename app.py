@@ -78,7 +78,7 @@ tail_reader = LogReader(settings.kafka, access=tls.kafka)
 reader = LogReader(settings.kafka, access=tls.kafka)
 writer = LogWriter(app.log_producer, settings.write_timeout_s)
 table = cast(JobTable, app.Table("jobs", help="one row for each job"))
-table.open(writer, settings.write_timeout_s, HANDLERS.has)
+table.open(writer, HANDLERS.has)
 
 # From a record to its outcome.
 dead = DeadLetters(reader, writer, names.jobs, names.dead, settings.max_row_bytes)

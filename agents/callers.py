@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NoReturn
 
 import msgspec
@@ -66,6 +66,10 @@ class Callers:
         """As the settings say."""
         return cls(registry, s.processes or os.cpu_count() or 1, resources, send)
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # asked for each job, it would take its time
+
     def group(self, job: Job) -> str:
         """The line that a job stands in: its handler's, or one of suspects.
 
@@ -116,8 +120,8 @@ class Callers:
         raw = _NULL if row.data is msgspec.UNSET else row.data
         if handler.kind is Kind.PROCESS:
             return await self._call_process(handler, job_id, row, bytes(raw), timeout_s, begun)
-        stop = threading.Event()
         threaded = handler.kind is Kind.THREAD
+        stop = threading.Event() if threaded else None
         context = Context(
             job_id=job_id,
             attempt=row.attempt,
@@ -130,14 +134,14 @@ class Callers:
             resources=self._resources,
             report=partial(self._report, job_id),
             send=_not_awaitable if threaded else self._submit,
-            send_sync=partial(self._submit_sync, asyncio.get_running_loop()),
-            stopped=stop.is_set,
+            send_sync=partial(self._submit_sync, self._loop),
+            stopped=_never if stop is None else stop.is_set,
         )
         try:
             data = handler.check(raw)
         except InvalidRequest as exc:  # admitted by other code than this
             raise Discard(str(exc)) from None
-        if threaded:
+        if stop is not None:
             return await in_thread(partial(handler.function, context, data), stop.set)
         return await handler.function(context, data)
 
@@ -165,7 +169,7 @@ class Callers:
             rehearsal=self.rehearsal,
             hooks=tuple(dict.fromkeys(opener.__module__ for opener in HOOKS.openers())),
         )
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         listener = Listener(
             report=partial(self._report, job_id),
             submit=partial(self._submit_encoded, loop),
@@ -204,6 +208,10 @@ class Callers:
             own = (Limit(handler.max_running, handler.rate),)
         # A job waits for a process before its attempt begins: its clock is for its own work.
         return (*own, self._process_limit) if handler.kind is Kind.PROCESS else own
+
+
+def _never() -> bool:
+    return False
 
 
 def _not_awaitable(request: dict[str, Any]) -> NoReturn:

@@ -66,14 +66,14 @@ class Feed:
         self._held_up = False  # whether delivery had to wait for us since the last look
         self._last_look: dict[int, int] = {}  # the places then
 
-    async def offer(self, partition: int, record: Record) -> None:
-        """Take a delivered record in.
+    def offer(self, partition: int, records: Sequence[Record]) -> None:
+        """Take delivered records in.
 
-        It never waits: Faust delivers all topics one record after another, and jobs that wait
+        It never waits: Faust delivers all topics one after another, and jobs that wait
         for room would hold up cancels and reruns. What has been fetched already still comes.
         """
-        self._inbox.setdefault(partition, deque()).append(record)
-        self._waiting += 1
+        self._inbox.setdefault(partition, deque()).extend(records)
+        self._waiting += len(records)
         if self._waiting >= INBOX and partition not in self._held:
             self._held.add(partition)
             self._held_up = True

@@ -6,7 +6,9 @@ a rebalance. It does wait while as many jobs as allowed are open; the rest stay 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from agents.admission import first_row
 from agents.dead import DeadLetters, Letter
@@ -20,6 +22,27 @@ from log.reader import Record
 from tables.jobs import Change, JobTable, now_ms
 from tables.marks import Fired
 from tables.partition import Partition
+
+
+class Flight:
+    """What one batch of records has on its way."""
+
+    def __init__(self) -> None:
+        self.known: set[int] = set()  # records that had a row already, or got another one
+        self.left = 0
+        self._landed: asyncio.Future[None] | None = None
+
+    def landed(self) -> None:
+        """Some rows are visible, or the lease has ended."""
+        self.left -= 1
+        if not self.left and self._landed is not None and not self._landed.done():
+            self._landed.set_result(None)
+
+    async def over(self) -> None:
+        """Wait until nothing is on its way."""
+        if self.left:
+            self._landed = asyncio.get_running_loop().create_future()
+            await self._landed
 
 
 class Intake:
@@ -47,28 +70,31 @@ class Intake:
             NotWritten: Kafka doesn't acknowledge dead letters.
         """
         rest = [r for r in records if not self._settled(part, r)]
-        known = {r.offset for r in records} - {r.offset for r in rest}
-        while rest:
+        known = {r.offset for r in records} - {r.offset for r in rest} if rest != records else set()
+        flight = Flight()
+        while rest and part.alive:
             reserved = await self._runner.reserve(len(rest))
             try:
-                known |= await self._admit(part, rest[:reserved])
-            finally:
+                await self._admit(part, rest[:reserved], flight)
+            except BaseException:
                 self._runner.unreserve(reserved)
+                raise
             rest = rest[reserved:]
+        await flight.over()
+        part.check()
         # The place moves on past those that were known, too: not before their rows are durable.
-        for offset in known:
+        for offset in known | flight.known:
             await part.landed(offset)
 
-    async def _admit(self, part: Partition, records: Sequence[Record]) -> set[int]:
-        """Write rows of records; the offsets of those that were known already."""
-        known: set[int] = set()
+    async def _admit(self, part: Partition, records: Sequence[Record], flight: Flight) -> None:
+        """Write rows of records, for whose jobs room is reserved."""
         rows: list[Change] = []
         letters: list[Letter] = []
         fired: dict[str, Fired] = {}
         keys: dict[str, int] = {}
         for record in records:
             if self._settled(part, record):  # canceled while we waited for room
-                known.add(record.offset)
+                flight.known.add(record.offset)
                 continue
             change = self._change(part, record, fired, keys)
             if change.job is not None and change.job.status is Status.FAILED:
@@ -78,15 +104,60 @@ class Intake:
         if letters:
             await self._dead.put(letters)
         # kill -9 here: the letters are written once more, next time. None is lost.
-        if rows:
-            await self._table.write(part, rows)
+        begun: set[int] = set()
+        done = partial(self._admitted, part, rows, begun, len(records), flight)
+        flight.left += 1
+        try:
+            marked = any(change.mark is not None for change in rows)
+            if marked or not self._put(part, rows, begun, done):
+                await self._table.write(part, rows)
+                done()
+        except BaseException:
+            flight.left -= 1
+            raise
+
+    def _put(
+        self, part: Partition, rows: list[Change], begun: set[int], done: Callable[[], None]
+    ) -> bool:
+        """Send rows; those of jobs that can begin at once say so. False: they can't be sent now."""
+        if not part.alive or not part.open:
+            return False
+        for n, change in enumerate(rows):
+            if change.before is None and change.job is not None:
+                row = self._runner.start(part, change.offset, change.job)
+                if row is not None:
+                    rows[n] = Change(change.offset, None, row)
+                    begun.add(change.offset)
+        try:
+            if not self._table.put(part, rows, done):
+                done()  # the lease has ended
+        except BaseException:
+            for offset in begun:
+                self._runner.go(part, offset)  # without its row: it gives the slot back
+            raise
+        return True
+
+    def _admitted(
+        self,
+        part: Partition,
+        rows: Sequence[Change],
+        begun: set[int],
+        reserved: int,
+        flight: Flight,
+    ) -> None:
         # kill -9 here: the rows are there, the next owner runs them; delivered again, they
         # are known by place and timestamp.
-        for change in rows:
-            if part.head(change.offset) is not change.job:  # canceled while it was written
-                known.add(change.offset)
-            self._runner.take_up(part, change.offset)
-        return known
+        self._runner.unreserve(reserved)
+        for offset, _, job, *_ in rows:
+            if offset in begun:
+                if part.alive and part.head(offset) is not job:
+                    flight.known.add(offset)
+                self._runner.go(part, offset)
+            elif part.alive:
+                if part.head(offset) is not job:  # canceled while it was written
+                    flight.known.add(offset)
+                self._runner.take_up(part, offset)
+        flight.landed()
 
     def _change(
         self, part: Partition, record: Record, fired: dict[str, Fired], keys: dict[str, int]

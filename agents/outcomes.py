@@ -31,16 +31,18 @@ class Outcomes:
         self._retry = retry
         self._max_result_bytes = max_result_bytes
 
-    def kept(self, job: Job, handler: Handler | None, outcome: Outcome, now: int) -> Job:
-        """As ``row``, and it can be written in any case."""
+    def kept(
+        self, job: Job, handler: Handler | None, outcome: Outcome, now: int
+    ) -> tuple[Job, bytes]:
+        """As ``row``, and it can be written in any case: the row as bytes, too."""
         try:
             after = self.row(job, handler, outcome, now)
-            encode_row(after)
-            return after
+            return after, encode_row(after)
         except BaseException as exc:  # a handler's options or texts that nobody thought of
             logger.exception("a job's outcome can't be kept; please report this")
             error = f"its outcome can't be kept ({type(exc).__name__}); see the worker's log"
-            return state.failed(job, now=now, error=error, delay_ms=0, again=False)
+            after = state.failed(job, now=now, error=error, delay_ms=0, again=False)
+            return after, encode_row(after)
 
     def row(self, job: Job, handler: Handler | None, outcome: Outcome, now: int) -> Job:
         """The row after ``outcome`` of the attempt that ``job`` says is executing."""

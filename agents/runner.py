@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,9 +20,11 @@ from agents import tracing
 from agents.callers import Callers
 from agents.dead import DeadLetters
 from agents.outcomes import Outcomes
+from execution.clocks import Clocks
 from execution.executor import Attempt, Canceled, Interrupted, Outcome
 from execution.pool import Pool
 from execution.timers import DueTimer
+from execution.turns import Turns
 from jobs import state
 from jobs.durations import NS_PER_S
 from jobs.histogram import Histogram
@@ -42,6 +44,7 @@ logger = logging.getLogger(__name__)
 # Bounds of the histogram of attempts, in seconds.
 ATTEMPT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 RETRY_MS = 1_000  # before what Kafka refused is tried again
+SLOT_WAIT_S = 0.05  # before it is looked again whether the pace is brisk still
 _STOP_S = 5.0  # for handlers to end after they were interrupted in a drain
 
 
@@ -103,17 +106,27 @@ class Runner:
         self._timer: DueTimer[JobId] = DueTimer(self._due)
         self._attempts: dict[JobId, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._begun: dict[JobId, tuple[Partition, Job, Attempt]] = {}  # their slots are taken
+        self._settling = 0  # outcomes on their way into the log
         self._reserved = 0
+        self._reserving = 0  # who waits for room
         self._room = asyncio.Event()
+        self._clocks = Clocks()
+        self._slots = Turns()
+        self._pool.on_free = self._slots.free
         self.tracing: Tracing | None = None
         self.took: dict[str, Histogram] = {}  # attempts' durations, by handler
         self._draining = False
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # asked for each job, it would take its time
 
     @property
     def open(self) -> int:
         """Jobs that are ready, running, or about to be: what ``max_open`` limits. Those that
         wait for their time don't count; a thousand jobs for tomorrow block nobody today."""
-        return len(self._pool) + len(self._tasks) + self._reserved
+        return len(self._pool) + len(self._tasks) + self._settling + self._reserved
 
     @property
     def max_open(self) -> int:
@@ -132,18 +145,64 @@ class Runner:
         return {name: (len(lane.running), lane.slots) for name, lane in lanes.items()}
 
     async def reserve(self, wanted: int) -> int:
-        """Wait for room, then keep some of it: at least 1 job's, at most ``wanted``."""
-        while self._limits.max_open <= self.open or self._draining:
-            self._room.clear()
-            await self._room.wait()
-        taken = min(wanted, self._limits.max_open - self.open)
-        self._reserved += taken
-        return taken
+        """Wait for room, then keep some of it: at least 1 job's, at most ``wanted``.
+
+        While jobs are started at a brisk pace, it waits for free slots, too, and keeps as much as
+        there are: jobs that begin at once need no row that says that they wait.
+        """
+        while True:
+            while self._limits.max_open <= self.open or self._draining:
+                self._reserving += 1
+                self._room.clear()
+                try:
+                    await self._room.wait()
+                finally:
+                    self._reserving -= 1
+            room, free = min(wanted, self._limits.max_open - self.open), self._pool.first.free
+            if free > 0 or not self._pool.brisk():
+                break
+            await self._slots.wait(SLOT_WAIT_S)
+        room = min(room, free) if free > 0 else room
+        self._reserved += room
+        return room
 
     def unreserve(self, count: int) -> None:
         """Give reserved room back."""
         self._reserved -= count
         self._room.set()
+
+    def start(self, part: Partition, offset: int, job: Job) -> Job | None:
+        """Let a job that has no row yet begin at once, if nothing stands before it: the row to
+        write as its first one. It has its slot from now on; ``go`` says what became of the row."""
+        if job.status is not Status.WAITING or job.next_attempt_at is not None or self._draining:
+            return None
+        job_id = JobId(part.number, offset)
+        if not self._pool.claim(job_id, self.callers.group(job)):
+            return None
+        row = state.start(job, now=now_ms(), worker=self.worker)
+        attempt = self._attempt(job_id, row.attempt)
+        self._begun[job_id] = (part, row, attempt)
+        return row
+
+    def go(self, part: Partition, offset: int) -> None:
+        """The row of a job that ``start`` has let begin is durable, or won't be."""
+        job_id = JobId(part.number, offset)
+        _, row, attempt = self._begun[job_id]
+        if part.alive and part.head(offset) is row:
+            self._pool.run(job_id)
+        else:
+            del self._begun[job_id]
+            self._forget(job_id, attempt)
+            self._pool.give_back(job_id)
+            self._freed(part, job_id)
+
+    def _freed(self, part: Partition, job_id: JobId) -> None:
+        """A job has left its slot, or is about to."""
+        if self._reserving or self._draining:
+            self._room.set()
+        if self._table.served.get(job_id.partition) is not part:
+            # Lost and taken back while the slot was taken: its job may have been passed over.
+            self._loop.call_soon(self._look_again, part, job_id)
 
     def take_up(self, part: Partition, offset: int) -> None:
         """Let a waiting job run when its time has come; other jobs are left alone."""
@@ -179,7 +238,7 @@ class Runner:
                 attempt.stop(Canceled(who, why))
                 # Its outcome may have been on its way already; if that is a rerun, the rerun is
                 # canceled in the next round.
-                await attempt.settled.wait()
+                await attempt.settled()
             part.check()
             job = part.head(offset)
             if attempt is not None and job is not None and job.status is Status.EXECUTING:
@@ -230,9 +289,12 @@ class Runner:
     async def _settled(self, limit_s: float) -> None:
         try:
             async with asyncio.timeout(limit_s):
-                await self._pool.idle()
-                while self._tasks:
-                    await asyncio.wait(self._tasks)
+                while True:
+                    await self._pool.idle()
+                    if not (self._tasks or self._settling or self._begun):
+                        return
+                    self._room.clear()
+                    await self._room.wait()
         except TimeoutError:
             pass
 
@@ -260,30 +322,36 @@ class Runner:
             self._timer.set(job_id, now_ms() + RETRY_MS)
 
     async def _work(self, job_id: JobId) -> None:
-        part = self._table.served.get(job_id.partition)
-        job = self._waiting(job_id)
-        if part is None or job is None:
-            return
-        attempt = self._attempts[job_id] = Attempt(f"job {job_id} attempt {job.next_attempt}")
+        part, job, attempt = self._begun.pop(job_id, (None, None, None))
+        begins = attempt is None
+        if part is None or job is None or attempt is None:
+            part, job = self._table.served.get(job_id.partition), self._waiting(job_id)
+            if part is None or job is None:
+                return
+            attempt = self._attempt(job_id, job.next_attempt)
         try:
-            row = await self._begin(part, job_id, job)
-            if row is not None:
-                outcome = await self._execute(job_id, row, attempt)
-                self._spawn(self._settle(part, job_id, row, outcome, attempt))
-                await attempt.over()
-            else:
+            row = await self._begin(part, job_id, job) if begins else job
+            if row is None:
                 self._forget(job_id, attempt)
+                return
+            outcome = await self._execute(job_id, row, attempt)
+            self._settle(part, job_id, row, outcome, attempt)
+            await attempt.over()
         except PartitionLost:
             self._forget(job_id, attempt)
         except BaseException:
             self._forget(job_id, attempt)  # who waits for it to be settled must not wait for ever
             raise
         finally:
-            # Lost and taken back while the handler wouldn't end: now its slot is free.
-            asyncio.get_running_loop().call_soon(self._look_again, part, job_id)
+            self._freed(part, job_id)
+
+    def _attempt(self, job_id: JobId, number: int) -> Attempt:
+        name = f"job {job_id.partition}-{job_id.offset} attempt {number}"
+        attempt = self._attempts[job_id] = Attempt(name, self._clocks)
+        return attempt
 
     def _forget(self, job_id: JobId, attempt: Attempt) -> None:
-        attempt.settled.set()
+        attempt.settle()
         if self._attempts.get(job_id) is attempt:  # not a later one, of a partition taken back
             del self._attempts[job_id]
             self.callers.ended(job_id)
@@ -315,7 +383,7 @@ class Runner:
         timeout_s = self._limits.attempt_s(row)
         call = partial(self.callers.call, handler, job_id, row, timeout_s, attempt.start_clock)
         at_once = handler.kind is not Kind.PROCESS  # its clock is for its own work
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         began = loop.time()
         try:
             if self.tracing is None and row.traceparent is None:  # as nearly always
@@ -333,19 +401,41 @@ class Runner:
             found = self.took[handler] = Histogram(ATTEMPT_S)
         return found
 
-    async def _settle(
+    def _settle(
         self, part: Partition, job_id: JobId, row: Job, outcome: Outcome, attempt: Attempt
     ) -> None:
-        """Write what an attempt came to."""
+        """Write what an attempt came to. What needs nothing before it is sent at once."""
+        handler = self._registry.get(row.handler)
+        after, value = self._outcomes.kept(row, handler, outcome, now_ms())
+        change = Change(job_id.offset, row, after, None, value)
+        if (
+            after.status.final
+            and after.status is not Status.FAILED  # its dead letter goes before it
+            and self._table.put(part, [change], partial(self._recorded, job_id, attempt))
+        ):
+            self._settling += 1
+            return
+        self._spawn(self._settle_by_steps(part, job_id, change, attempt))
+
+    def _recorded(self, job_id: JobId, attempt: Attempt) -> None:
+        # kill -9 and a lost lease leave the same: executing, and the next owner goes on.
+        self._settling -= 1
+        self._forget(job_id, attempt)
+        if self._reserving or self._draining:
+            self._room.set()
+
+    async def _settle_by_steps(
+        self, part: Partition, job_id: JobId, change: Change, attempt: Attempt
+    ) -> None:
         try:
-            handler = self._registry.get(row.handler)
-            after = self._outcomes.kept(row, handler, outcome, now_ms())
-            await self._finish(part, job_id, row, after)
+            assert change.before is not None
+            assert change.job is not None
+            await self._finish(part, job_id, change.before, change.job)
             self._forget(job_id, attempt)
-            if after.status is not Status.WAITING:
+            if change.job.status is not Status.WAITING:
                 return
             await attempt.over()  # never two attempts of one job at once
-            asyncio.get_running_loop().call_soon(self.take_up, part, job_id.offset)
+            self._loop.call_soon(self.take_up, part, job_id.offset)
         except PartitionLost:
             return  # kill -9 and this leave the same: executing, and the next owner goes on
         finally:
@@ -372,7 +462,7 @@ class Runner:
         await self._table.write(part, [Change(job_id.offset, before, after)])
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from execution.clocks import Clocks
 from jobs.errors import told
 
 logger = logging.getLogger(__name__)
@@ -66,14 +67,30 @@ class HandlerExit(Exception):
 class Attempt:
     """One run of a handler. It can be stopped at any time, also before it has begun."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clocks: Clocks | None = None) -> None:
         self.name = name  # for messages: the job and the attempt
-        self.settled = asyncio.Event()  # for who runs it: its outcome is recorded, or nobody's
+        self.is_settled = False  # for who runs it: its outcome is recorded, or nobody's
+        self._settled: asyncio.Event | None = None
         self._stop: Stop | None = None
         self._timeout_s = 0.0
-        self._limit: asyncio.TimerHandle | None = None
+        self._clocks = clocks or Clocks()
+        self._stop_clock: Callable[[], None] | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._outcome: Outcome | None = None
+        self._waiting: asyncio.Future[None] | None = None  # whoever runs it
+
+    def settle(self) -> None:
+        """Its outcome is recorded, or nobody's."""
+        self.is_settled = True
+        if self._settled is not None:
+            self._settled.set()
+
+    async def settled(self) -> None:
+        """Wait until it is."""
+        if not self.is_settled:
+            if self._settled is None:
+                self._settled = asyncio.Event()
+            await self._settled.wait()
 
     def stop(self, how: Stop) -> None:
         """End the attempt; the first stop counts, and none counts once the handler is over.
@@ -81,67 +98,77 @@ class Attempt:
         A handler that doesn't end within ``STOP_GRACE_S`` goes on in its slot, but its
         outcome is settled.
         """
-        if self._stop is not None or self._outcome.done():
+        if self._stop is not None or self._outcome is not None:
             return
         if self._task is None:
             self._stop = how
-            self._outcome.set_result(how)
+            self._come_to(how)
         elif not self._task.done():
             self._stop = how
             self._task.cancel()
-            asyncio.get_running_loop().call_later(STOP_GRACE_S, self._settle_without, how)
+            self._clocks.loop.call_later(STOP_GRACE_S, self._settle_without, how)
 
     async def run(
         self, function: Callable[[], Awaitable[Any]], timeout_s: float, *, at_once: bool = True
     ) -> Outcome:
         """Run the handler and say how it ended. Its clock starts ``at_once``, else when
         ``start_clock`` is called: by a handler that waits for something that isn't its own."""
-        if not self._outcome.done():
-            loop = asyncio.get_running_loop()
+        loop = self._clocks.loop
+        if self._outcome is None:
             self._timeout_s = timeout_s
             self._task = loop.create_task(_guarded(function), name=self.name)
             self._task.add_done_callback(self._ended)
             if at_once:
                 self.start_clock()
-        # Shielded: whoever waits may go; outcome and limit stay the attempt's own.
-        return await asyncio.shield(self._outcome)
+            # A future for whoever waits alone: he may go; outcome and limit stay the attempt's own.
+            self._waiting = loop.create_future()
+            await self._waiting
+        assert self._outcome is not None
+        return self._outcome
 
     def start_clock(self) -> None:
         """The handler's code begins: from now on its time counts."""
-        if self._limit is None and self._task is not None and not self._task.done():
-            loop, limit_s = asyncio.get_running_loop(), self._timeout_s
-            self._limit = limit = loop.call_later(limit_s, self.stop, TimedOut(limit_s))
-            self._task.add_done_callback(lambda _: limit.cancel())
+        if self._stop_clock is None and self._task is not None and not self._task.done():
+            self._stop_clock = self._clocks.start(self._timeout_s, self._out_of_time)
 
     async def over(self) -> None:
         """Wait until the handler's code runs no more; only then is its slot free."""
         if self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
 
+    def _out_of_time(self, limit_s: float) -> None:
+        self.stop(TimedOut(limit_s))
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
+        if self._stop_clock is not None:
+            self._stop_clock()
         error = None if task.cancelled() else task.exception()  # also marks it as seen
-        if self._outcome.done():
+        if self._outcome is not None:
             logger.info("%s: the handler has ended now", self.name)
-            return
-        if self._stop is not None:
-            self._outcome.set_result(self._stop)
+        elif self._stop is not None:
+            self._come_to(self._stop)
         elif task.cancelled():
             error = RuntimeError("the handler cancelled itself (asyncio.CancelledError)")
-            self._outcome.set_result(Failed(error))
+            self._come_to(Failed(error))
         elif error is not None:
-            self._outcome.set_result(Failed(error))
+            self._come_to(Failed(error))
         else:
-            self._outcome.set_result(Returned(task.result()))
+            self._come_to(Returned(task.result()))
+
+    def _come_to(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     def _settle_without(self, how: Stop) -> None:
-        if not self._outcome.done():
+        if self._outcome is None:
             logger.warning(
                 "%s: the handler doesn't end %gs after it was stopped; it keeps its slot until it "
                 "does. Let it pass asyncio.CancelledError on",
                 self.name,
                 STOP_GRACE_S,
             )
-            self._outcome.set_result(how)
+            self._come_to(how)
 
 
 async def _guarded(function: Callable[[], Awaitable[Any]]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from execution.messages import Log
 
 HANDLER_LOGGER = "jobs.handler"
+_LOGGER = logging.getLogger(HANDLER_LOGGER)
 FIELDS = ("job", "attempt", "handler", "prefix")
 """What a record says of its attempt, for structured logs; ``prefix`` is the same for people."""
 
@@ -16,21 +17,23 @@ FIELDS = ("job", "attempt", "handler", "prefix")
 class BoundLogger(logging.LoggerAdapter[logging.Logger]):
     """Puts the job in front of each message."""
 
+    _about: tuple[object, int, str]
+
     @classmethod
     def of(cls, job_id: object, attempt: int, handler: str) -> BoundLogger:
-        """The logger of an attempt."""
-        # It becomes part of the format of what is logged, where a % has its own meaning.
-        prefix = f"job {job_id} attempt {attempt} ({handler.replace('%', '?')}): "
-        fields = {"job": str(job_id), "attempt": attempt, "handler": handler, "prefix": prefix}
-        return cls(logging.getLogger(HANDLER_LOGGER), fields)
+        """The logger of an attempt. What it says is put together when it is said: most attempts
+        log nothing."""
+        made = cls(_LOGGER, None)
+        made._about = (job_id, attempt, handler)
+        return made
 
     def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
         """Put it in front, and into fields of the record beside those of the call itself."""
-        fields = self.extra or {}
-        return f"{fields.get('prefix', '')}{msg}", {
-            **kwargs,
-            "extra": {**(kwargs.get("extra") or {}), **fields},
-        }
+        job_id, attempt, handler = self._about
+        # It becomes part of the format of what is logged, where a % has its own meaning.
+        prefix = f"job {job_id} attempt {attempt} ({handler.replace('%', '?')}): "
+        fields = {"job": str(job_id), "attempt": attempt, "handler": handler, "prefix": prefix}
+        return f"{prefix}{msg}", {**kwargs, "extra": {**(kwargs.get("extra") or {}), **fields}}
 
 
 class Forward(logging.Handler):

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from jobs.limits import Limit
@@ -18,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 NO_LIMITS: Sequence[Limit] = ()
+BRISK, BRISK_S = 50, 0.1  # so many starts in so many seconds are a brisk pace
 
 
 class Lane(Generic[K]):
@@ -72,15 +75,42 @@ class Pool(Generic[K]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._stopped = False
+        self._starts: deque[float] = deque(maxlen=BRISK)  # when the last ones were started
+        self.on_free: Callable[[], None] = _nothing
+        """Called when a slot for first attempts is free, and nothing that may take it stands in
+        line."""
 
     def add(self, key: K, *, rerun: bool, group: str = "") -> bool:
         """Put a key in line. False: it is in line or running already."""
         if key in self:
             return False
         lane = self.reruns if rerun else self.first
+        if not lane.lines and lane.free > 0 and not self._stopped and not self._limits(group):
+            self._begin(lane, key, NO_LIMITS)
+            return True
         lane.put(key, group, next(self._turns))
         self._fill(lane)
         return True
+
+    def claim(self, key: K, group: str) -> bool:
+        """Give a key a slot, if it needn't stand in line; ``run`` or ``give_back`` follows."""
+        lane = self.first
+        if lane.free <= 0 or group in lane.lines or self._stopped or self._limits(group):
+            return False
+        if key in self:
+            return False
+        lane.running.add(key)
+        return True
+
+    def run(self, key: K) -> None:
+        """Start the work of a key that has a slot."""
+        self._start(self.first, key, NO_LIMITS)
+
+    def give_back(self, key: K) -> None:
+        """A key doesn't need its slot."""
+        self.first.running.discard(key)
+        self._fill(self.first)
+        self._tell_free()
 
     def discard(self, key: K) -> None:
         """Take a key out of line; what runs is not touched."""
@@ -92,10 +122,24 @@ class Pool(Generic[K]):
         return [*self.first.group_of, *self.reruns.group_of]
 
     def __contains__(self, key: object) -> bool:
-        return any(key in lane.group_of or key in lane.running for lane in self._lanes)
+        first, reruns = self.first, self.reruns
+        return (
+            key in first.running
+            or key in first.group_of
+            or key in reruns.running
+            or key in reruns.group_of
+        )
 
     def __len__(self) -> int:
-        return sum(len(lane.group_of) + len(lane.running) for lane in self._lanes)
+        first, reruns = self.first, self.reruns
+        return len(first.group_of) + len(first.running) + len(reruns.group_of) + len(reruns.running)
+
+    def brisk(self) -> bool:
+        """Whether so many are started that whoever waits for a slot needn't wait long."""
+        starts = self._starts
+        if len(starts) < BRISK:
+            return False
+        return self._loop.time() - starts[0] < BRISK_S
 
     def stop(self) -> None:
         """Start nothing any more; what is in line stays there."""
@@ -107,6 +151,10 @@ class Pool(Generic[K]):
         """Wait until nothing runs."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # asked for each job, it would take its time
 
     @property
     def _lanes(self) -> tuple[Lane[K], Lane[K]]:
@@ -125,11 +173,17 @@ class Pool(Generic[K]):
             self._begin(into, key, limits)
 
     def _begin(self, lane: Lane[K], key: K, limits: Sequence[Limit]) -> None:
-        loop = asyncio.get_running_loop()
         lane.take_out(key)
-        for limit in limits:
-            limit.take(loop.time())
+        if limits:
+            now = self._loop.time()
+            for limit in limits:
+                limit.take(now)
         lane.running.add(key)
+        self._start(lane, key, limits)
+
+    def _start(self, lane: Lane[K], key: K, limits: Sequence[Limit]) -> None:
+        loop = self._loop
+        self._starts.append(loop.time())
         task = loop.create_task(self._run(lane, key, limits))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -139,7 +193,7 @@ class Pool(Generic[K]):
         its turn before it, the limits of its group behind it."""
         if not lane.lines or lane.free <= 0 or self._stopped:
             return None
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         found: tuple[int, K, Sequence[Limit]] | None = None
         soonest: float | None = None
         for group, line in lane.lines.items():
@@ -159,7 +213,7 @@ class Pool(Generic[K]):
         return found
 
     def _look_again_in(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         if self._alarm is not None:
             if self._alarm.when() <= loop.time() + seconds:
                 return  # an earlier one is set, for the other lane or group
@@ -187,3 +241,12 @@ class Pool(Generic[K]):
                 self._fill_all()  # what was over the limit may stand in either lane
             else:
                 self._fill(lane)
+            self._tell_free()
+
+    def _tell_free(self) -> None:
+        if self.first.free > 0:
+            self.on_free()
+
+
+def _nothing() -> None:
+    """Where nobody waits for slots."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+
+import msgspec
 
 from jobs.codec import check_options, encode_field
 from jobs.model import JobId
@@ -27,8 +28,7 @@ def _nowhere_sync(request: dict[str, Any]) -> JobId:
     raise RuntimeError("this attempt can't submit jobs: there is no worker around it")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a job.
 
     ``attempt`` counts from 1 to ``max_attempts``. ``submitted_at_ms`` is the time of the job's
@@ -45,10 +45,10 @@ class Context:
     deadline: datetime | None = None
     rehearsal: bool = False
     traceparent: str | None = None
-    logger: logging.Logger | logging.LoggerAdapter[Any] = field(
+    logger: logging.Logger | logging.LoggerAdapter[Any] = msgspec.field(
         default_factory=lambda: logging.getLogger("jobs.handler")
     )
-    resources: Resources = field(default_factory=Resources)
+    resources: Resources = msgspec.field(default_factory=Resources)
     report: Callable[[float, str], None] = _nothing
     send: Callable[[dict[str, Any]], Coroutine[Any, Any, JobId]] = _nowhere
     send_sync: Callable[[dict[str, Any]], JobId] = _nowhere_sync

@@ -48,19 +48,20 @@ class JobId(NamedTuple):
 class Status(StrEnum):
     """The five states, in the owner's words."""
 
+    __hash__ = str.__hash__  # Enum's own is Python code, and several dicts a row have it as key
+
+    final: bool  # whether the state never changes again
+
     WAITING = "waiting"
     EXECUTING = "executing"
     DONE = "done"
     FAILED = "failed"
     CANCELED = "canceled"
 
-    @property
-    def final(self) -> bool:
-        """Whether the state never changes again."""
-        return self in _FINAL
 
-
-_FINAL = frozenset({Status.DONE, Status.FAILED, Status.CANCELED})
+for _status in Status:
+    # An attribute of each, and no property: each row is asked, several times.
+    _status.final = _status in (Status.DONE, Status.FAILED, Status.CANCELED)
 
 
 class JobRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -13,6 +13,9 @@
     executing --> failed : poison
     executing --> canceled : cancel
 
+A job that finds a slot free when it is admitted takes two arrows in one row: its first row says
+executing.
+
 Who moves a job on, and what a crash leaves:
 
 - waiting: the owner starts it when a slot is free and its time has come. After a
@@ -45,6 +48,8 @@ REPEATED = "the same Idempotency-Key as job "  # before the id of the one that h
 
 class Event(StrEnum):
     """What can happen to a job."""
+
+    __hash__ = str.__hash__  # as that of ``Status``
 
     ADMIT = "admit"
     REJECT = "reject"
@@ -108,7 +113,7 @@ def admit(
 ) -> Job:
     """The first row of a request. ``ttl`` and ``timeout_ns`` are its handler's, used where
     the request has none of its own; ``run`` is set for a scheduled job; times are epoch ms."""
-    reruns = next(n for n in (request.ttl, ttl, DEFAULT_TTL) if n is not None)
+    reruns = request.ttl if request.ttl is not None else DEFAULT_TTL if ttl is None else ttl
     return Job(
         status=after(None, Event.ADMIT),
         submitted_at=submitted_at,
@@ -121,7 +126,9 @@ def admit(
         data=request.data,
         next_attempt_at=_start_time(request, submitted_at),
         traceparent=traceparent,
-        **labels._asdict(),
+        key=labels.key,
+        digest=labels.digest,
+        replay_of=labels.replay_of,
     )
 
 

@@ -47,7 +47,7 @@ class Alone:
         call = partial(self.callers.call, handler, job_id, row, timeout_s, attempt.start_clock)
         at_once = handler.kind is not Kind.PROCESS  # its clock is for its own work
         outcome = await attempt.run(call, timeout_s, at_once=at_once)
-        after = self._outcomes.kept(row, handler, outcome, now_ms())
+        after, _ = self._outcomes.kept(row, handler, outcome, now_ms())
         try:
             async with asyncio.timeout(patience_s):
                 await attempt.over()

@@ -6,10 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from aiokafka.errors import KafkaError
-from aiokafka.structs import RecordMetadata
-
-from log.writer import Entry, LogWriter, NotWritten
+from log.writer import Entry, LogWriter, NotWritten, Written
 
 
 class Refused(Exception):
@@ -23,25 +20,19 @@ class Refused(Exception):
 
 async def put(
     writer: LogWriter, topic: str, entries: Sequence[Entry], timeout_s: float
-) -> list[RecordMetadata]:
+) -> list[Written]:
     """Write them, and wait until Kafka has all of them.
 
     Raises:
         NotWritten: it doesn't say so in time; any of them may be in the log.
         Refused: it doesn't take one; any of the others may be in the log.
     """
-    acks: list[asyncio.Future[RecordMetadata]] = []
     try:
         async with asyncio.timeout(timeout_s):
-            for entry in entries:
-                # Not by `extend`: those before one that fails must be kept.
-                acks.append(await writer.send(topic, entry))  # noqa: PERF401 - as above
+            acks = [writer.send(topic, entry) for entry in entries]
             metas: list[Any] = await asyncio.gather(*acks, return_exceptions=True)
     except TimeoutError:
         raise NotWritten(f"Kafka didn't acknowledge in {timeout_s:g}s ({topic})") from None
-    except KafkaError as exc:
-        await asyncio.gather(*acks, return_exceptions=True)
-        raise Refused(len(acks), exc) from None
     for index, meta in enumerate(metas):
         if isinstance(meta, BaseException):
             raise Refused(index, meta) from None

@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import msgspec
-from aiokafka.errors import KafkaError
 from faust.stores import memory
 from faust.tables.table import Table
 from faust.types import AppT
@@ -25,7 +24,6 @@ from jobs.codec import encode_row
 from jobs.errors import InvalidId
 from jobs.model import Job, JobId
 from log.writer import Entry, LogWriter
-from tables.fold import row_key
 from tables.marks import Mark, Swept
 from tables.partition import Partition, PartitionLost
 from tables.places import prev_header, with_place
@@ -39,12 +37,14 @@ logger = logging.getLogger(__name__)
 class Change(NamedTuple):
     """A row in place of another: ``before`` is the newest row that it was made from, or
     ``None`` if the job had none; ``job`` is ``None`` to remove it. ``mark`` is written right
-    before it, so that whoever finds the row finds the mark."""
+    before it, so that whoever finds the row finds the mark. ``value``: the row as bytes, where it
+    has been encoded already."""
 
     offset: int
     before: Job | None
     job: Job | None
     mark: Mark | None = None
+    value: bytes | None = None
 
 
 class Rows(Mapping[str, Job]):
@@ -97,17 +97,23 @@ class JobTable(Table[str, Job]):
     def open(
         self,
         writer: LogWriter,
-        write_timeout_s: float,
         known: Callable[[str], bool] = lambda name: True,
     ) -> None:
         """Give the table what it writes with. ``known``: whether a handler is registered."""
         self.transitions = Transitions(known)
         self.tempo = Tempo(now_ms)
         self._writer = writer
-        self._write_timeout_s = write_timeout_s
 
     def _new_store(self) -> JobStore:
         return JobStore(self.app.conf.store, self.app, self, table_name=self.name, loop=self.loop)
+
+    @cached_property
+    def _log(self) -> str:
+        return str(self.changelog_topic.get_topic_name())
+
+    @cached_property
+    def _event_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # which takes longer than all that is done with it
 
     def partition_for_key(self, key: Any) -> int:
         """The partition is the key's first part."""
@@ -146,7 +152,34 @@ class JobTable(Table[str, Job]):
                 in time. The rows may be in the log or not; whoever takes the partition over
                 reads what is there, and the caller does nothing more with these jobs.
         """
-        await self._guarded(part, self._send(part, changes))
+        await self._write(part, changes)
+
+    def put(self, part: Partition, changes: Sequence[Change], then: Callable[[], None]) -> bool:
+        """Write rows as ``write`` does, without a task that waits for them: ``then`` is called when
+        they are visible, or the lease has ended. False: something has to be waited for before."""
+        if not self._may(part) or not part.open:
+            return False
+        # Before anything is sent: it may raise.
+        changes = [
+            c if c.job is None or c.value is not None else Change(*c[:4], encode_row(c.job))
+            for c in changes
+        ]
+        pending = Pending(self._event_loop, partial(self._shown, part, then))
+        pending.left = 1  # until all are sent
+        part.begin()
+        try:
+            for change in changes:
+                self._put(part, change, part.headers, pending)
+        finally:
+            pending.told()
+        return True
+
+    def _shown(self, part: Partition, then: Callable[[], None]) -> None:
+        part.end()
+        if part.doubted:
+            part.on_shown(then)
+        else:
+            then()
 
     async def sweep(self, part: Partition, offsets: Sequence[int], swept: Swept) -> None:
         """Remove final rows, after a mark that says up to where.
@@ -157,7 +190,7 @@ class JobTable(Table[str, Job]):
             PartitionLost: as ``write``.
         """
         changes = [Change(n, part.rows.get(n), None) for n in offsets]
-        await self._guarded(part, self._send(part, [changes[0]._replace(mark=swept), *changes[1:]]))
+        await self._write(part, [changes[0]._replace(mark=swept), *changes[1:]])
 
     async def note(self, part: Partition, mark: Mark) -> None:
         """Write a mark alone.
@@ -165,116 +198,154 @@ class JobTable(Table[str, Job]):
         Raises:
             PartitionLost: as ``write``.
         """
-        await self._guarded(part, self._send(part, [], mark))
+        await self._write(part, [], mark)
 
-    async def _guarded(self, part: Partition, sending: Coroutine[Any, Any, None]) -> None:
-        try:
-            self._check(part)
-            # The clock starts when the partition is free: waiting for that is no fault of Kafka.
-            async with part.writing(), asyncio.timeout(self._write_timeout_s):
-                await sending
-            await part.shown()
-        except TimeoutError:
-            part.lose(f"Kafka didn't acknowledge a row in {self._write_timeout_s:g}s")
-        except KafkaError as exc:
-            part.lose(f"Kafka refused a row: {exc!r}")
-        finally:
-            sending.close()
-        part.check()
-
-    def _check(self, part: Partition) -> None:
-        part.check()
-        if self.app.stale():  # then it may have been taken for dead, and writes nothing
+    def _may(self, part: Partition) -> bool:
+        """Whether rows may be written."""
+        if part.alive and self.app.stale():  # then it may have been taken for dead
             part.lose("no heartbeat was answered for longer than the session timeout")
-            part.check()
+        return part.alive
 
-    async def _send(
+    async def _write(
         self, part: Partition, changes: Sequence[Change], mark: Mark | None = None
     ) -> None:
-        topic = self.changelog_topic.get_topic_name()
-        headers = part.fence.headers()
-        acks: list[asyncio.Future[Any]] = []
+        self._may(part)
+        while not part.open:
+            await part.opened()
+        part.check()
+        part.begin()
+        pending = Pending(self._event_loop)
+        try:
+            if mark is not None:
+                await self._note(part, mark, pending)
+            for change in changes:
+                if change.mark is not None:
+                    await self._note(part, change.mark, pending)
+                self._put(part, change, part.headers, pending)
+            await pending.settled(part)
+        finally:
+            part.end()
+        if part.doubted:
+            await part.shown()
+        part.check()
 
-        async def note(mark: Mark) -> None:
-            # All that is before it, then the mark, then what is behind it, each acknowledged
-            # first: a batch may be lost and the next one written, so to be sent is no order.
-            await _settled(part, acks)
-            part.marks.put(mark)
-            value = msgspec.json.encode(mark)
-            ack = await self._writer.send(topic, Entry(part.number, mark.key, value, headers))
-            ack.add_done_callback(partial(self._mark_acknowledged, part, mark.key, value))
-            await _settled(part, [ack])
-
-        if mark is not None:
-            await note(mark)
-        for offset, before, job, mark_of_it in changes:
-            if mark_of_it is not None:
-                await note(mark_of_it)
-            # No await between this look and the note: two tasks can't both pass.
-            if part.head(offset) is not before:
-                continue
-            value = None if job is None else encode_row(job)  # before the note: it may raise
-            prev = prev_header(part, offset, before, job)
-            part.sent(offset, job)
-            key = row_key(JobId(part.number, offset))
-            entry = Entry(part.number, key, value, headers if prev is None else [*headers, prev])
-            ack = await self._writer.send(topic, entry)
-            # A callback, not the awaiting task, shows the row: that task may be cancelled
-            # between the acknowledgement and its next step.
-            sent_at = asyncio.get_running_loop().time()
-            ack.add_done_callback(
-                partial(self._row_acknowledged, part, offset, before, job, value, sent_at)
-            )
-            acks.append(ack)
-        await _settled(part, acks)
-
-    def _row_acknowledged(
+    def _put(
         self,
+        part: Partition,
+        change: Change,
+        headers: list[tuple[str, bytes]],
+        pending: Pending,
+    ) -> None:
+        offset, before, job, _, value = change
+        # No await between this look and the note: two tasks can't both pass.
+        if part.head(offset) is not before:
+            return
+        if job is not None and value is None:
+            value = encode_row(job)  # before the note: it may raise
+        prev = prev_header(part, offset, before, job)
+        part.sent(offset, job)
+        key = b"%d-%d" % (part.number, offset)
+        entry = Entry(part.number, key, value, headers if prev is None else [*headers, prev])
+        # The callback, not whoever waits, shows the row: that task may be cancelled between
+        # the acknowledgement and its next step.
+        now = self._event_loop.time()
+        told = partial(self._row_told, pending, part, offset, before, job, value, now)
+        pending.left += 1
+        self._writer.put(self._log, entry, told)
+
+    async def _note(self, part: Partition, mark: Mark, pending: Pending) -> None:
+        """Write what is before it, then the mark, then what is behind it, each acknowledged first:
+        a batch may be lost and the next one written, so to be sent is no order."""
+        await pending.settled(part)
+        part.marks.put(mark)
+        value = msgspec.json.encode(mark)
+        entry = Entry(part.number, mark.key, value, part.headers)
+        told = partial(self._mark_told, pending, part, mark.key, value)
+        pending.left += 1
+        self._writer.put(self._log, entry, told)
+        await pending.settled(part)
+
+    def _row_told(
+        self,
+        pending: Pending,
         part: Partition,
         offset: int,
         before: Job | None,
         job: Job | None,
         value: bytes | None,
         sent_at: float,
-        ack: asyncio.Future[Any],
+        place: int,
+        _: int,
+        error: Exception | None,
     ) -> None:
-        if _acknowledged(part, f"a row of job {part.number}-{offset}", ack):
-            part.placed(offset, job, ack.result().offset)
+        if error is not None:
+            part.lose(f"a row of job {part.number}-{offset} was not acknowledged: {error!r}")
+        else:
+            part.seen(place)
+            part.placed(offset, job, place)
             part.durable(offset, job)
-            self.transitions.acknowledged.observe(ack.get_loop().time() - sent_at)
+            self.transitions.acknowledged.observe(self._event_loop.time() - sent_at)
             if job is not None:
                 self.transitions.note(part.number, offset, before, job)
                 self.tempo.note(before, job)
             if part.unsaved is not None:
                 kept = None if value is None else with_place(value, part.places.get(offset))
                 part.unsaved.rows[offset] = kept
+        pending.told()
 
-    def _mark_acknowledged(
-        self, part: Partition, key: bytes, value: bytes, ack: asyncio.Future[Any]
+    def _mark_told(
+        self,
+        pending: Pending,
+        part: Partition,
+        key: bytes,
+        value: bytes,
+        place: int,
+        _: int,
+        error: Exception | None,
     ) -> None:
-        if _acknowledged(part, f"the mark {key.decode()}", ack) and part.unsaved is not None:
-            part.unsaved.marks[key] = value
+        if error is not None:
+            part.lose(f"the mark {key.decode()} was not acknowledged: {error!r}")
+        else:
+            part.seen(place)
+            if part.unsaved is not None:
+                part.unsaved.marks[key] = value
+        pending.told()
 
 
-async def _settled(part: Partition, acks: Sequence[asyncio.Future[Any]]) -> None:
-    """Wait for acknowledgements.
+class Pending:
+    """What one writing has on its way."""
 
-    Raises:
-        PartitionLost: one failed.
-    """
-    # `wait` leaves the futures alone when it is cancelled; `gather` wouldn't.
-    if acks:
-        await asyncio.wait(acks)
-    part.check()
+    __slots__ = ("_loop", "_settled", "_then", "left")
 
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, then: Callable[[], None] | None = None
+    ) -> None:
+        """``then`` is called when nothing is left, in place of somebody who waits."""
+        self.left = 0
+        self._loop = loop
+        self._then = then
+        self._settled: asyncio.Future[None] | None = None
 
-def _acknowledged(part: Partition, what: str, ack: asyncio.Future[Any]) -> bool:
-    if ack.cancelled() or ack.exception() is not None:
-        error = "cancelled" if ack.cancelled() else repr(ack.exception())
-        part.lose(f"{what} was not acknowledged: {error}")
-        return False
-    part.seen(ack.result().offset)
-    return True
+    def told(self, count: int = 1) -> None:
+        """So many are acknowledged, or never will be."""
+        self.left -= count
+        if self.left:
+            return
+        if self._then is not None:
+            self._then()
+        elif self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+
+    async def settled(self, part: Partition) -> None:
+        """Wait until all are.
+
+        Raises:
+            PartitionLost: one failed.
+        """
+        if self.left:
+            self._settled = self._loop.create_future()
+            await self._settled
+        part.check()
 
 
 def now_ms() -> int:

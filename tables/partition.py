@@ -46,7 +46,7 @@ class Partition:
 
     def __init__(self, number: int, fence: Fence) -> None:
         self.number = number
-        self.fence = fence  # what we write under; we have seen its ownership record in the log
+        self.fence = fence
         self.alive = True
         self.rows = Rows()
         self.marks = Marks()  # ours, also those that Kafka hasn't acknowledged yet
@@ -65,6 +65,7 @@ class Partition:
         self._heads: dict[int, Job | None] = {}
         self._landing: dict[int, asyncio.Event] = {}
         self._watched: dict[int, set[asyncio.Future[None]]] = {}
+        self._then: list[Callable[[], None]] = []
         self._held_back: list[tuple[int, Job | None]] | None = None
         self._trusted = asyncio.Event()  # set while nothing is held back
         self._trusted.set()
@@ -74,6 +75,16 @@ class Partition:
         self._open.set()
         self._quiet = asyncio.Event()
         self._quiet.set()
+
+    @property
+    def fence(self) -> Fence:
+        """What we write under; we have seen its ownership record in the log."""
+        return self._fence
+
+    @fence.setter
+    def fence(self, fence: Fence) -> None:
+        self._fence = fence
+        self.headers = fence.headers()  # of each record that we write
 
     @property
     def swept(self) -> Swept:
@@ -242,24 +253,26 @@ class Partition:
         if self.on_foreign is not None:
             self.on_foreign(self)
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[None]:
-        """Write rows. Waits while somebody has the partition for himself.
+    @property
+    def open(self) -> bool:
+        """Whether nobody has the partition for himself."""
+        return self._open.is_set()
 
-        Raises:
-            PartitionLost: the lease ended.
-        """
-        while not self._open.is_set():
-            await self._open.wait()
-        self.check()
+    async def opened(self) -> None:
+        """Wait until nobody has."""
+        await self._open.wait()
+
+    def begin(self) -> None:
+        """Begin to write rows, while it is ``open``; ``end`` ends it."""
+        if not self._writing:
+            self._quiet.clear()
         self._writing += 1
-        self._quiet.clear()
-        try:
-            yield
-        finally:
-            self._writing -= 1
-            if not self._writing:
-                self._quiet.set()
+
+    def end(self) -> None:
+        """These rows are settled, or nobody waits for them any more."""
+        self._writing -= 1
+        if not self._writing:
+            self._quiet.set()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -285,17 +298,31 @@ class Partition:
         held, self._held_back = self._held_back, None
         for offset, job in held or ():
             self.durable(offset, job)
-        self._trusted.set()
+        self._trust()
+
+    @property
+    def doubted(self) -> bool:
+        """Whether rows that are acknowledged are held back from readers."""
+        return not self._trusted.is_set()
 
     async def shown(self) -> None:
         """Wait until rows that were acknowledged are seen by readers, or the lease has ended."""
         await self._trusted.wait()
 
+    def on_shown(self, then: Callable[[], None]) -> None:
+        """Call it when ``shown`` would return."""
+        self._then.append(then)
+
+    def _trust(self) -> None:
+        self._trusted.set()
+        waiting, self._then = self._then, []
+        for then in waiting:
+            then()
+
     def lose(self, why: str) -> None:
         """End the lease. Nothing is written under it any more."""
         if self.alive:
             self.alive = False
-            self._trusted.set()
             for offset in list(self._landing):
                 self._land(offset)
             self.wake()
@@ -303,6 +330,7 @@ class Partition:
                 logger.info("partition %d: no longer its owner (%s)", self.number, why)
             if self.on_lost is not None:
                 self.on_lost(self, why)
+            self._trust()
 
     def _land(self, offset: int) -> None:
         landing = self._landing.pop(offset, None)

@@ -42,6 +42,11 @@ class Rows(MutableMapping[int, Job]):
     def __delitem__(self, offset: int) -> None:
         del self._rows[offset]
 
+    def get(self, offset: int, default: Job | None = None) -> Job | None:  # type: ignore[override]
+        """The row as ``[offset]`` gives it, or else the default."""
+        row = self._rows.get(offset)
+        return self[offset] if isinstance(row, bytes) else default if row is None else row
+
     def __contains__(self, offset: object) -> bool:
         return offset in self._rows
 

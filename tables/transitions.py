@@ -42,12 +42,13 @@ class Transitions:
         failed = status is Status.FAILED
         if status.final:
             self.finished[handler, status] += 1
+        elif status is Status.EXECUTING:
+            due = job.submitted_at
+            if before is not None:  # a rerun is due at its time, or at once
+                due = before.next_attempt_at or before.finished_at or due
+            self.waited.observe(((job.started_at or due) - due) / 1000)
         elif before is None:
             pass  # admitted
-        elif status is Status.EXECUTING:
-            # A rerun is due at its time, or at once.
-            due = before.next_attempt_at or before.finished_at or before.submitted_at
-            self.waited.observe(((job.started_at or due) - due) / 1000)
         elif before.status is Status.EXECUTING:
             failed = job.attempt == before.attempt  # else it was broken off, and counts as none
             (self.reruns if failed else self.interruptions)[handler] += 1

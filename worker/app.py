@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, cast
 
 import faust
@@ -16,6 +17,7 @@ from faust.types import TP
 from faust.types.transports import TransportT
 
 from worker.assignor import JobsAssignor
+from worker.batches import Batches
 from worker.logs import Once
 from worker.recovery import JobsTableManager
 from worker.transport import JobsConsumer, JobsTransport
@@ -31,8 +33,8 @@ Hook = Callable[[], Awaitable[None]]
 class JobsApp(faust.App):
     """The app of a worker. Hooks are set by those who need them (``attach(app, …)``)."""
 
-    fetch_max_wait_ms: int | None = None
-    """How long the broker may hold a fetch; ``None`` leaves Faust's 1500."""
+    fetch_max_wait_ms: int = 100
+    """How long the broker may hold a fetch."""
 
     log_json: bool = False
     """Whether log lines are JSON."""
@@ -53,6 +55,7 @@ class JobsApp(faust.App):
             Worker=JobsWorker,
             TableManager=JobsTableManager,
             PartitionAssignor=JobsAssignor,
+            ConsumerScheduler=Batches,
             autodiscover=False,  # app.py imports and attaches everything itself
             store="memory://",
             # Faust's pages would show rows with no token, and routes nobody asked for.
@@ -82,10 +85,18 @@ class JobsApp(faust.App):
         """Whether the broker may have taken us for dead: no heartbeat was answered for longer
         than the session timeout. While members join there are none, for a rebalance's time."""
         heartbeat_at = cast(JobsConsumer, self.consumer).heartbeat_at
-        limit_s = self.conf.broker_session_timeout
-        if self.rebalancing:
-            limit_s += self.conf.broker_rebalance_timeout
-        return bool(heartbeat_at and time.monotonic() - heartbeat_at > limit_s)
+        age_s = time.monotonic() - heartbeat_at
+        if not heartbeat_at or age_s <= self._session_s:
+            return False
+        return not self.rebalancing or age_s > self._session_s + self._rebalance_s
+
+    @cached_property
+    def _session_s(self) -> float:  # each row asks, and a setting of Faust's takes its time
+        return float(self.conf.broker_session_timeout)
+
+    @cached_property
+    def _rebalance_s(self) -> float:
+        return float(self.conf.broker_rebalance_timeout)
 
     def answered_at(self) -> float:
         """``time.monotonic()`` of the last heartbeat that the broker took; 0.0 if none was."""

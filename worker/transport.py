@@ -11,12 +11,21 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from faust.types.tuples import ConsumerMessage
 
 from log.patience import ANSWER_S, answers_within, waits_for_brokers
+from worker.batches import message_of
 from worker.coordination import attend, rejoin
 
 if TYPE_CHECKING:  # the app makes this transport
     from worker.app import JobsApp
+
+
+LOOK_EVERY_S = 0.008
+"""How often it is looked for records at most. One that comes alone is taken at once; of a stream of
+them those of some milliseconds are taken together, which costs much less than one after another."""
+HELD_LOOK_S = 0.01
+"""How long a look takes while some partitions are held."""
 
 
 class JobsConsumerThread(driver.AIOKafkaConsumerThread):
@@ -30,11 +39,11 @@ class JobsConsumerThread(driver.AIOKafkaConsumerThread):
         request_s = self.app.conf.broker_request_timeout
         answers_within(consumer._client, min(ANSWER_S, request_s), coordination_s=request_s)
         waits_for_brokers(consumer._client, lambda: self.should_stop)
-        wait_ms = self.app.fetch_max_wait_ms
-        if wait_ms is not None:
-            # Faust 0.15.3 fixes fetch_max_wait_ms at 1500. Apache Kafka wakes a waiting fetch
-            # when a record arrives; Tansu doesn't and answers after half of the wait.
-            consumer._fetch_max_wait_ms = wait_ms
+        # Faust 0.15.3 fixes fetch_max_wait_ms at 1500. Apache Kafka wakes a waiting fetch
+        # when a record arrives, but of the partitions that it was asked about: those whose
+        # records we had in hand at that time must wait for its end. Tansu wakes none and
+        # answers after half of the wait.
+        consumer._fetch_max_wait_ms = self.app.fetch_max_wait_ms
         return consumer
 
     async def on_start(self) -> None:
@@ -120,6 +129,8 @@ class JobsConsumer(driver.Consumer):
     message is ever acknowledged to Faust, and Faust's own commits have nothing to do.
     """
 
+    _looked_at = 0.0  # by the loop's clock
+
     heartbeat_at: float = 0.0
     """``time.monotonic()`` when the last heartbeat, or join, that the broker took was sent."""
 
@@ -155,6 +166,26 @@ class JobsConsumer(driver.Consumer):
             self._buffered_partitions.discard(tp)
             if tp in self.assignment():
                 active.add(tp)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        loop = asyncio.get_running_loop()
+        early_s = self._looked_at + LOOK_EVERY_S - loop.time()
+        if early_s > 0:
+            await asyncio.sleep(early_s)
+        # What is held is left out of this look, and comes back only with the next one: it mustn't
+        # wait a second for topics that have nothing.
+        if self._buffered_partitions:
+            timeout = min(timeout, HELD_LOOK_S)
+        found = await super()._getmany(active_partitions, timeout)
+        self._looked_at = loop.time()
+        return found
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing. A message of many records looks like a gap to Faust, which would keep it for a
+        commit of its own; and it makes none."""
+
+    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
+        return message_of(tp, record, self.app.consumer_generation_id)
 
     async def rejoin(self) -> None:
         """Leave the group and join it again as a new member."""

@@ -7,28 +7,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from faust.transport.consumer import Consumer
-from faust.types import TP, Message
+from faust.types import TP
 
 from app import app
-from worker.transport import JobsConsumer
+from worker.batches import Batches
 
 _DROP = {
     (topic, p, offset)
     for topic, places in json.loads(os.environ["DROP"]).items()
     for p, offset in places
 }
-_getmany = JobsConsumer.getmany
+_iterate = Batches.iterate
 
 
-async def _dropping(self: Consumer, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
-    async for tp, message in _getmany(self, timeout):
-        if (tp.topic, tp.partition, message.offset) not in _DROP:
-            yield tp, message
+def _dropping(self: Batches, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, list[Any]]]:
+    for tp, batch in _iterate(self, records):
+        kept = [r for r in batch if (tp.topic, tp.partition, r.offset) not in _DROP]
+        if kept:
+            yield tp, kept
 
 
-JobsConsumer.getmany = _dropping  # type: ignore[method-assign]
+Batches.iterate = _dropping  # type: ignore[method-assign]
 
 __all__ = ["app"]

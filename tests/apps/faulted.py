@@ -10,27 +10,32 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from faust.transport.consumer import Consumer
-from faust.types import TP, Message
+from faust.types import TP
 
 from app import app
 from tests.apps import kill_points
 from tests.apps.mutations import MUTATIONS
-from worker.transport import JobsConsumer
+from worker.batches import Batches
 
 
 def drop(one_of: int) -> None:
     """Lose one of so many records, the same ones in each worker."""
-    getmany = JobsConsumer.getmany
+    iterate = Batches.iterate
 
-    async def dropping(self: Consumer, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
-        async for tp, message in getmany(self, timeout):
-            if zlib.crc32(f"{tp.topic}-{tp.partition}-{message.offset}".encode()) % one_of:
-                yield tp, message
+    def dropping(self: Batches, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, list[Any]]]:
+        for tp, batch in iterate(self, records):
+            kept = [
+                r
+                for r in batch
+                if zlib.crc32(f"{tp.topic}-{tp.partition}-{r.offset}".encode()) % one_of
+            ]
+            if kept:
+                yield tp, kept
 
-    JobsConsumer.getmany = dropping  # type: ignore[method-assign]
+    Batches.iterate = dropping  # type: ignore[method-assign]
 
 
 def jump(after_s: float, by_s: float) -> None:

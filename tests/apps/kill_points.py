@@ -8,17 +8,18 @@ client has it; ``acked``, when Kafka has acknowledged it and nobody here has bee
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.types import TP
 
-from log.writer import Entry, LogWriter
+from log.writer import Entry, LogWriter, Told
 from worker.transport import JobsConsumer
 
 BY_TOPIC = {"retry": "retry", "dead": "dead", "cancel": "cancel", "changelog": "row"}
@@ -59,19 +60,27 @@ def point_of(topic: str, entry: Entry) -> str:
 def arm(spec: str) -> None:
     """Put the point into the writer and the consumer."""
     at = KillPoint(spec)
-    send, commit = LogWriter.send, JobsConsumer.commit_places
+    put, commit, send = LogWriter.put, JobsConsumer.commit_places, AIOKafkaProducer.send_batch
+    waiting: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
 
-    async def sending(self: LogWriter, topic: str, entry: Entry) -> asyncio.Future[Any]:
+    def putting(self: LogWriter, topic: str, entry: Entry, told: Told) -> None:
         point = point_of(topic, entry)
-        at.passed(point, "before")
-        ack = await send(self, topic, entry)
-        at.passed(point, "sent")
 
-        def acknowledged(ack: asyncio.Future[Any]) -> None:
-            if not ack.cancelled() and ack.exception() is None:
+        def acknowledged(offset: int, timestamp: int, error: Exception | None) -> None:
+            if error is None:
                 at.passed(point, "acked")
+            told(offset, timestamp, error)
 
-        ack.add_done_callback(acknowledged)  # the first one: ours is called before the product's
+        at.passed(point, "before")
+        waiting[topic, entry.partition].append(point)
+        put(self, topic, entry, acknowledged)
+
+    async def sending(
+        self: AIOKafkaProducer, batch: BatchBuilder, topic: str, *, partition: int
+    ) -> Any:
+        ack = await send(self, batch, topic, partition=partition)
+        for _ in range(batch.record_count()):
+            at.passed(waiting[topic, partition].popleft(), "sent")
         return ack
 
     async def committing(self: JobsConsumer, places: Mapping[TP, int]) -> bool:
@@ -80,5 +89,6 @@ def arm(spec: str) -> None:
         at.passed("commit", "acked")
         return done
 
-    LogWriter.send = sending  # type: ignore[method-assign]
+    LogWriter.put = putting  # type: ignore[method-assign]
+    AIOKafkaProducer.send_batch = sending
     JobsConsumer.commit_places = committing  # type: ignore[method-assign]

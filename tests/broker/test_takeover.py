@@ -12,12 +12,11 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.structs import RecordMetadata
 
 from jobs.codec import decode_row, encode_row
 from jobs.model import Job, Status
 from log.reader import LogReader
-from log.writer import Entry, LogWriter, NotWritten
+from log.writer import Entry, LogWriter, NotWritten, Written
 from tables.cache import Cache
 from tables.fold import Fold
 from tables.jobs import now_ms
@@ -37,7 +36,7 @@ class Failing(LogWriter):
 
     async def write(
         self, topic: str, entries: Iterable[Entry], timeout_s: float | None = None
-    ) -> list[RecordMetadata]:
+    ) -> list[Written]:
         if self.fails:
             raise NotWritten("as the test wishes")
         return await super().write(topic, entries, timeout_s)

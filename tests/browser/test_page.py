@@ -93,7 +93,7 @@ def test_each_attempt_has_its_bar_and_each_transition_its_place(page: Page, two:
     expect(page.locator("svg.timeline rect.done")).to_have_count(1)
     page.get_by_text("Every transition").click()
     steps = page.get_by_role("table", name="Transitions").locator("tbody tr")
-    expect(steps.first).to_contain_text("waiting")
+    expect(steps.first).to_contain_text("executing")
     expect(steps.last).to_contain_text("done")
     expect(steps.filter(has_text="421 too many connections").first).to_be_visible()
     history = two[0].get(f"/job/{id}/history").json["transitions"]

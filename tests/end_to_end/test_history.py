@@ -61,8 +61,10 @@ def test_every_transition_at_any_worker(cluster: Cluster) -> None:
     cluster.all_final(ids + noise)
     for worker in workers:
         told = as_it_stands(cluster, worker, ids[0])
-        assert [(t["status"], t["attempt"]) for t in told["transitions"]] == [
-            ("waiting", 0), ("executing", 1), ("waiting", 1), ("executing", 2), ("waiting", 2),
+        steps = [(t["status"], t["attempt"]) for t in told["transitions"]]
+        assert steps[:-6] in ([], [("waiting", 0)]), "no slot was free"
+        assert steps[-6:] == [
+            ("executing", 1), ("waiting", 1), ("executing", 2), ("waiting", 2),
             ("executing", 3), ("done", 3),
         ]  # fmt: skip
         assert [t["at"] for t in told["transitions"]] == sorted(
@@ -109,7 +111,7 @@ def test_the_chain_goes_on_over_deaths_and_stops(cluster: Cluster, store: str) -
     cluster.all_final([id, other], 90)
     told = as_it_stands(cluster, third, id)
     assert [t["status"] for t in told["transitions"]] == [
-        "waiting", "executing", "waiting", "executing", "waiting", "executing", "done",
+        "executing", "waiting", "executing", "waiting", "executing", "done",
     ]  # fmt: skip
     assert len({t["fence"]["instance"] for t in told["transitions"]}) == 3
     as_it_stands(cluster, third, other)

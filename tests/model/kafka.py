@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.errors import RequestTimedOutError
 from aiokafka.structs import RecordMetadata, TopicPartition
@@ -70,13 +70,41 @@ class Kafka:
         return self.topics.setdefault(name, Topic(self.clock))
 
 
+class Appended(NamedTuple):
+    """What a builder says of a record."""
+
+    timestamp: int
+
+
+class Builder:
+    """As ``aiokafka.producer.message_accumulator.BatchBuilder``."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[bytes | None, bytes | None, Any]] = []
+
+    def append(self, *, timestamp: None, key: Any, value: Any, headers: Any) -> Appended | None:
+        """``None``: it is full."""
+        if len(self.entries) == BATCH:
+            return None
+        self.entries.append((key, value, headers))
+        return Appended(0)
+
+    def close(self) -> None:
+        """It takes no more."""
+
+
 class Batch:
     """Records of one topic that are sent together."""
 
-    def __init__(self, topic: Topic, name: str, loop: StepLoop) -> None:
-        self.topic, self.name = topic, name
-        self.entries: list[tuple[bytes | None, bytes | None, Any]] = []
-        self.futures: list[asyncio.Future[RecordMetadata]] = []
+    def __init__(
+        self,
+        topic: Topic,
+        name: str,
+        entries: list[tuple[bytes | None, bytes | None, Any]],
+        loop: StepLoop,
+    ) -> None:
+        self.topic, self.name, self.entries = topic, name, entries
+        self.future: asyncio.Future[RecordMetadata] = loop.create_future()
         self.drained = loop.create_future()
         self.first: int | None = None  # where it has landed
 
@@ -93,18 +121,15 @@ class Batch:
     def acknowledge(self) -> None:
         """Its worker is told where it is."""
         assert self.first is not None
-        for i, future in enumerate(self.futures):
-            if not future.done():
-                tp = TopicPartition(self.name, P)
-                place = self.first + i
-                future.set_result(RecordMetadata(self.name, P, tp, place, 0, 0, 0))
+        if not self.future.done():
+            tp = TopicPartition(self.name, P)
+            self.future.set_result(RecordMetadata(self.name, P, tp, self.first, 0, 0, 0))
 
     def fail(self) -> None:
         """Its worker is told that nobody answered."""
         self.drain()
-        for future in self.futures:
-            if not future.done():
-                future.set_exception(RequestTimedOutError())
+        if not self.future.done():
+            self.future.set_exception(RequestTimedOutError())
 
 
 class Connection:
@@ -122,23 +147,25 @@ class Connection:
         self._requests.append((future, answer))
         return await future
 
-    async def send(
-        self, topic: str, *, value: Any, key: Any, partition: int, headers: Any
+    # As ``AIOKafkaProducer``
+
+    _max_request_size = 1_000_000
+
+    def create_batch(self) -> Builder:
+        """An empty one."""
+        return Builder()
+
+    async def send_batch(
+        self, builder: Builder, topic: str, *, partition: int
     ) -> asyncio.Future[RecordMetadata]:
-        """As ``AIOKafkaProducer.send``: waits while the last batch is full, and then whoever
-        comes first gets into the next one."""
+        """Waits while another batch of the topic waits to be taken."""
         assert partition == P
-        while True:
-            line = self.batches.setdefault(topic, deque())
-            if not line or line[-1].drained.done():
-                line.append(Batch(self.kafka.topic(topic), topic, self.loop))
-            batch = line[-1]
-            if len(batch.entries) < BATCH:
-                batch.entries.append((key, value, headers))
-                future = self.loop.create_future()
-                batch.futures.append(future)
-                return future
-            await asyncio.wait([batch.drained])
+        line = self.batches.setdefault(topic, deque())
+        while line and not line[-1].drained.done():
+            await asyncio.wait([line[-1].drained])
+        batch = Batch(self.kafka.topic(topic), topic, builder.entries, self.loop)
+        line.append(batch)
+        return batch.future
 
     def in_flight(self) -> list[Batch]:
         """The next batch of each topic."""

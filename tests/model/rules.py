@@ -13,6 +13,7 @@ Row = dict[str, Any]
 _FINAL = ("done", "failed", "canceled")
 _NEXT = {
     (None, "waiting"),
+    (None, "executing"),  # a slot was free
     (None, "failed"),
     (None, "canceled"),
     ("waiting", "executing"),

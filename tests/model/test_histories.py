@@ -32,7 +32,7 @@ def test_a_cancel_does_not_bring_back_a_job_that_was_swept(world: World) -> None
     world.assign(two)
     step_until(world, two, lambda: two.part)
     cancels = world.kafka.topic(CANCEL).slice(0, 1).records
-    two.loop.spawn(two.feeds[2].offer(P, cancels[0]))
+    two.offer(two.feeds[2], [cancels[0]])
     world.run_all()
     assert world.rules.rows == {}
     world.settle()
@@ -90,10 +90,10 @@ def test_a_place_is_passed_only_when_its_row_is_durable(world: World) -> None:
     world.submit(b'{"handler":"model"}')
     world.cancel(0)
     (asked,) = world.kafka.topic(CANCEL).slice(0, 1).records
-    one.loop.spawn(one.feeds[2].offer(P, asked))
+    one.offer(one.feeds[2], [asked])
     step_until(world, one, one.connection.in_flight)
     (job,) = world.kafka.topic(JOBS).slice(0, 1).records
-    one.loop.spawn(one.feeds[0].offer(P, job))
+    one.offer(one.feeds[0], [job])
     while one.loop.step():
         pass
     assert one.feeds[0].places[P] == 0
@@ -119,7 +119,7 @@ def test_of_a_cancel_and_an_intake_at_one_moment_one_counts(world: World) -> Non
     world.cancel(0)
     for feed, topic in ((one.feeds[2], CANCEL), (one.feeds[0], JOBS)):
         (record,) = world.kafka.topic(topic).slice(0, 1).records
-        one.loop.spawn(feed.offer(P, record))
+        one.offer(feed, [record])
         while one.loop.step() or one.connection.serve():
             pass
     assert 0 not in world.rules.rows, "nothing can be written yet, or it proves nothing"

@@ -51,7 +51,7 @@ FAULTS = {
         Partition, "durable", "if self._held_back is not None:", "if False:"
     ),
     "writes are not guarded": Fault(
-        JobTable, "_send", "if part.head(offset) is not before:", "if False:"
+        JobTable, "_put", "if part.head(offset) is not before:", "if False:"
     ),
     "an interrupted attempt is counted": Fault(
         state, "_interrupt", "attempt=job.attempt - 1,", "attempt=job.attempt,"

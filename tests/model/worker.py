@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from agents.callers import Callers
@@ -75,7 +75,7 @@ class Table(JobTable):
     def __init__(self, app: App, writer: LogWriter) -> None:
         self.served: dict[int, Partition] = {}
         self.app = cast(JobsApp, app)
-        self.open(writer, WRITE_TIMEOUT_S)
+        self.open(writer)
 
     @property  # type: ignore[misc] # Faust's can be set, too
     def changelog_topic(self) -> Any:
@@ -207,16 +207,17 @@ class Worker:
             part = self.kafka.topic(feed.topic).slice(place, 1)
             if part.records:
                 self._positions[feed.topic] = part.next
-                self.loop.spawn(self._offer(feed, part.records))
+                self.offer(feed, part.records)
                 return True
         return False
 
     def _hold(self, topic: str, partition: int, held: bool) -> None:
         """Nothing: no history of the model is as long as a feed's inbox."""
 
-    async def _offer(self, feed: Feed, records: list[Record]) -> None:
-        for record in records:
-            await feed.offer(P, record)
+    def offer(self, feed: Feed, records: Sequence[Record]) -> None:
+        """Records are delivered."""
+        with self.loop.running():
+            feed.offer(P, records)
 
     def kill(self) -> None:
         """``kill -9``."""

@@ -108,7 +108,7 @@ class World:
 
     async def deliver(self, *offsets: int, p: int = 0) -> None:
         for offset in offsets:
-            await self.feed.offer(p, record(offset))
+            self.feed.offer(p, [record(offset)])
 
     async def settle(self) -> None:
         """Wait until the feed has nothing to do any more."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from execution.pool import Pool
+from execution.pool import BRISK, BRISK_S, Pool
 from jobs.limits import Limit, Rate
 
 pytestmark = pytest.mark.asyncio
@@ -259,3 +259,60 @@ async def test_unlimited_work_looks_at_its_own_lane_only() -> None:
     assert sorted(work.running) == [1, 10]
     assert set(asked) == {"fresh"}
     await work.end_all(pool)
+
+
+async def test_a_claimed_slot_is_taken_until_its_work_has_run() -> None:
+    pool, work = await filled(2, 1, range(0), rerun=False)
+    assert pool.claim(1, "")
+    assert not pool.claim(1, ""), "it has one"
+    assert pool.add(2, rerun=False)
+    assert not pool.claim(3, ""), "none is free"
+    assert pool.add(3, rerun=False)
+    await turns()
+    assert work.begun == [2]
+    pool.run(1)
+    await turns()
+    assert work.begun == [2, 1]
+    await work.end(1)
+    assert work.begun == [2, 1, 3]
+    await work.end_all(pool)
+
+
+async def test_a_slot_that_is_given_back_is_the_next_ones() -> None:
+    pool, work = await filled(1, 1, range(0), rerun=False)
+    assert pool.claim(1, "")
+    assert pool.add(2, rerun=False)
+    pool.give_back(1)
+    await turns()
+    assert work.begun == [2]
+    await work.end_all(pool)
+
+
+async def test_nobody_passes_those_who_stand_in_line() -> None:
+    none = Limit(1)
+    pool: Pool[int] = Pool(3, 1, Work(), lambda group: (none,) if group == "limited" else ())
+    assert not pool.claim(1, "limited"), "a limit is looked at in line"
+    for key in (2, 3):
+        assert pool.add(key, rerun=False, group="limited")
+    assert pool.claim(4, "free"), "the one that stands in line may not begin"
+
+
+async def test_who_waits_for_slots_is_told_when_one_is_free_for_him() -> None:
+    pool, work = await filled(1, 1, range(2), rerun=False)
+    told: list[list[int]] = []
+    pool.on_free = lambda: told.append(pool.waiting())
+    await work.end(0)
+    assert told == [], "the next in line has it"
+    await work.end(1)
+    assert told == [[]]
+
+
+async def test_a_brisk_pace_is_many_starts_in_a_short_time() -> None:
+    pool: Pool[int] = Pool(1_000, 1, Work())
+    for key in range(BRISK - 1):
+        pool.add(key, rerun=False)
+    assert not pool.brisk()
+    pool.add(BRISK, rerun=False)
+    assert pool.brisk()
+    pool._starts[0] -= BRISK_S
+    assert not pool.brisk()
