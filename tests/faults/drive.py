@@ -27,6 +27,9 @@ from tests.harness import Cluster, WorkerProcess, free_port
 PARTITIONS = 4
 LOOK_S = 0.05
 REST_S = 120.0
+RESTLESS = {"CLOCK_JUMP", "KILL_AT"}
+"""With these nothing comes to rest: by its clock, jobs may wait for an hour, and who dies then
+isn't started again."""
 READY_S = 90.0
 TRACES = re.compile(r"Traceback|please report", re.IGNORECASE)
 FINAL = ("done", "failed", "canceled")
@@ -289,8 +292,8 @@ class Drive:
     async def _heal(self) -> None:
         """Everything is well again: each slot has a worker, and all of them are ready."""
         for slot in self.slots:
-            if slot.process is not None and "CLOCK_JUMP" in slot.process.settings:
-                await self._end(slot, signal.SIGTERM)  # by its clock, jobs may wait for an hour
+            if slot.process is not None and not RESTLESS.isdisjoint(slot.process.settings):
+                await self._end(slot, signal.SIGTERM)
             if slot.process is not None and slot.process.process.poll() is not None:
                 self._bury(slot)
             if slot.process is None:

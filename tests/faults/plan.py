@@ -27,7 +27,8 @@ KILL_POINTS = (
     "commit:before",
     "commit:acked",
 )
-RARE = {"ownership": 4, "release": 2, "dead": 3, "cancel": 3, "commit": 8}  # passes in a life
+# How often it is passed in a life.
+RARE = {"ownership": 4, "release": 2, "dead": 3, "cancel": 3, "commit": 8, "waiting": 10}
 OFTEN = 40
 
 SESSION_S = 6.0  # of the group: the least that Apache Kafka allows

@@ -9,7 +9,7 @@ from tests.faults.checker.model import FINAL, Violation
 
 # What may follow a state; final states are rule I2's, numbers of attempts I4's.
 _STEPS = {
-    "nothing": {"waiting", "failed", "canceled"},
+    "nothing": {"waiting", "executing", "failed", "canceled"},
     "waiting": {"executing", "canceled", "failed"},
     "executing": {"done", "waiting", "failed", "canceled"},
 }
