@@ -60,6 +60,8 @@ class Latency(Workload):
             for path in (place.notes, place.submitted):
                 os.truncate(path, 0)  # whoever has it open writes at its new end
             tail = stack.enter_context(Tail(place, topic)) if topic else None
+            if tail is not None:  # it reads from the log's beginning, and needs a moment for that
+                _until(lambda: len(tail.seen) > warm, worker, REST_S)
             peer.submit(place, load._replace(jobs=asked), rate)
             _until_noted(place, asked, worker, REST_S)
             if tail is not None:
