@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal as signals
 import socket
+import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import faust.worker
@@ -16,6 +18,9 @@ from worker.logs import JsonFormatter, say, use_json
 
 if TYPE_CHECKING:  # the app names this class
     from worker.app import JobsApp
+
+
+AGAIN_S = 3.0  # after which a signal that came during the start comes again
 
 
 class StartError(Exception):
@@ -67,6 +72,7 @@ class JobsWorker(faust.worker.Worker):
                 logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
     def _schedule_shutdown(self, signal: signals.Signals) -> None:
+        _heard.set()
         if self._signal_stop_time and self.app.hurry is not None:
             self.app.hurry()  # a second signal: don't wait for running attempts
         super()._schedule_shutdown(signal)
@@ -76,8 +82,19 @@ class JobsWorker(faust.worker.Worker):
         self._schedule_shutdown(signals.SIGINT)
 
 
+_heard = threading.Event()  # the signal that came during the start has reached mode's handlers
+
+
 def _stopped(number: int, frame: object) -> NoReturn:
+    # Raised in a destructor, or in the callback of a weak reference, it would be lost, and the
+    # signal with it: so it comes again until the process ends or somebody has heard it.
+    threading.Thread(target=_again, args=(number,), daemon=True).start()
     raise Stopped(0 if number == signals.SIGTERM else 130)
+
+
+def _again(number: int) -> None:
+    if not _heard.wait(AGAIN_S):
+        os.kill(os.getpid(), number)
 
 
 def _collect_less() -> None:

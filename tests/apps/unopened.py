@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
+import weakref
 from collections.abc import AsyncIterator
 
 from jobs import Resources, shutdown, startup
@@ -46,4 +48,18 @@ async def open_bank() -> Bank:
         case "blocks":
             print("waiting for the bank", flush=True)
             time.sleep(600)  # noqa: ASYNC251 - a user's mistake, that a signal still ends
+        case "is deaf":
+            bank = Bank()
+            gone = weakref.ref(bank, lambda _: tell_oneself())
+            del bank
+            assert gone() is None
+            print("waiting for the bank", flush=True)
+            await asyncio.Event().wait()
     raise ConnectionError("the bank is away")
+
+
+def tell_oneself() -> None:
+    """SIGTERM; what its handler raises here, Python throws away."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    for _ in range(1_000):  # it is called between two steps
+        pass

@@ -44,6 +44,14 @@ def test_a_signal_during_the_start_ends_it_quietly(
     assert "Traceback" not in worker.text()
 
 
+def test_a_signal_that_python_loses_during_the_start_comes_again(cluster: Cluster) -> None:
+    worker = cluster.worker(ready=False, JOBS_HANDLERS="tests.apps.unopened", BANK="is deaf")
+    assert worker.process.wait(60) == 0
+    text = worker.text()
+    assert "Exception ignored in: <function" in text, "else it was not lost"
+    assert text.index("waiting for the bank") > text.index("Exception ignored in")
+
+
 def test_an_endless_shutdown_function_keeps_neither_the_worker_nor_the_others(
     cluster: Cluster,
 ) -> None:
