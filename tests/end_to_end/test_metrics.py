@@ -83,7 +83,7 @@ def test_what_happened_is_counted_in_both_formats(busy: WorkerProcess) -> None:
         assert seen.value("jobs_queue_wait_seconds_count") == 8
         assert seen.value("jobs_reruns_total", handler="fail") == 1
         assert seen.value("jobs_dead_letters_total") == 3
-        rows = 7 + 8 + 8 + 2  # admitted; executing; after that; refused at the door
+        rows = 8 + 8 + 2  # executing; after that; refused at the door
         assert seen.value("jobs_changelog_ack_seconds_count") == rows
         assert seen.value("jobs_partitions_owned") == 4
         assert len(seen.all("jobs_lag_records")) == 4
