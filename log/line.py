@@ -92,9 +92,16 @@ class Line:
             if not taken:
                 return  # too large, all of them
             batch.close()
-            async with asyncio.timeout_at(put_at + self._timeout_s):
-                # A batch that aiokafka has is its own: it goes on with it whoever waits.
-                meta = await (await self._handed_over(producer, batch))
+            until = put_at + self._timeout_s
+            async with asyncio.timeout_at(until):
+                ack = await self._handed_over(producer, batch)
+            # A batch that aiokafka has is its own: it goes on with it whoever waits. What it comes
+            # to then is nobody's, and asyncio would tell us so.
+            ack.add_done_callback(_look_at)
+            await asyncio.wait([ack], timeout=max(until - self._loop.time(), 0.0))
+            if not ack.done():
+                raise TimeoutError
+            meta = ack.result()
         except KafkaError as exc:
             self._failed(taken or self._rest(), exc)  # the producer is closed
         except TimeoutError:
@@ -156,6 +163,11 @@ class Line:
                 if not known:
                     await producer.client.force_metadata_update()
         raise UnknownTopicOrPartitionError(f"the broker knows no {self._topic}-{self._partition}")
+
+
+def _look_at(ack: asyncio.Future[RecordMetadata]) -> None:
+    if not ack.cancelled():
+        ack.exception()
 
 
 def _refuse(told: Told, error: Exception) -> None:
