@@ -273,7 +273,8 @@ class Runner:
         self._pool.stop()
         self._timer.stop()
         if self._attempts:
-            logger.info("draining: %d attempts have %gs to finish", self.executing, grace_s)
+            text = "draining: %d attempts have %gs to finish; another signal interrupts them now"
+            logger.info(text, self.executing, grace_s)
         await self._settled(grace_s)
         for attempt in list(self._attempts.values()):
             attempt.stop(Interrupted())
