@@ -8,6 +8,7 @@ import os
 import signal as signals
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import faust.worker
@@ -21,6 +22,9 @@ if TYPE_CHECKING:  # the app names this class
 
 
 AGAIN_S = 3.0  # after which a signal that came during the start comes again
+STOP_S = 10.0
+"""How long a worker that is told to stop while it starts may take. mode 0.7.1 stops services that
+it is starting, and one may wait for ever for another; whatever stands in the log is safe."""
 
 
 class StartError(Exception):
@@ -36,6 +40,7 @@ class JobsWorker(faust.worker.Worker):
     """What ``faust -A app worker`` runs."""
 
     app: JobsApp
+    up = False  # whether the start is over
 
     def __init__(self, app: AppT, *services: ServiceT, **kwargs: Any) -> None:
         # What we print is for people; Faust's command would make warnings of it.
@@ -71,8 +76,15 @@ class JobsWorker(faust.worker.Worker):
             for name in ("aiokafka", "faust", "mode", "worker"):  # services log as their module
                 logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
+    async def on_started(self) -> None:
+        """All services have started."""
+        self.up = True
+        await super().on_started()
+
     def _schedule_shutdown(self, signal: signals.Signals) -> None:
         _heard.set()
+        if not self.up:
+            _end_in_time(signal)
         if self._signal_stop_time and self.app.hurry is not None:
             self.app.hurry()  # a second signal: don't wait for running attempts
         super()._schedule_shutdown(signal)
@@ -89,7 +101,21 @@ def _stopped(number: int, frame: object) -> NoReturn:
     # Raised in a destructor, or in the callback of a weak reference, it would be lost, and the
     # signal with it: so it comes again until the process ends or somebody has heard it.
     threading.Thread(target=_again, args=(number,), daemon=True).start()
-    raise Stopped(0 if number == signals.SIGTERM else 130)
+    _end_in_time(number)
+    raise Stopped(_code(number))
+
+
+def _code(number: int) -> int:
+    return 0 if number == signals.SIGTERM else 130
+
+
+def _end_in_time(number: int) -> None:
+    def end() -> None:
+        time.sleep(STOP_S)
+        say(f"the start couldn't be stopped in {STOP_S:g}s: ending it", level=logging.WARNING)
+        os._exit(_code(number))
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _again(number: int) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 import pytest
 
-from tests.harness import Cluster, until
+from tests.harness import Cluster, WorkerProcess, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
@@ -50,6 +51,21 @@ def test_a_signal_that_python_loses_during_the_start_comes_again(cluster: Cluste
     text = worker.text()
     assert "Exception ignored in: <function" in text, "else it was not lost"
     assert text.index("waiting for the bank") > text.index("Exception ignored in")
+
+
+class Stuck(WorkerProcess):
+    command = (sys.executable, "-m", "faust", "-A", "tests.apps.stuck", "worker", "-l", "info")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_start_that_can_not_be_stopped_is_ended(
+    cluster: Cluster, number: signal.Signals, code: int
+) -> None:
+    worker = cluster.worker(kind=Stuck, ready=False)
+    until(worker.answers, 60, "it has begun to start")
+    worker.signal(number)
+    assert worker.process.wait(60) == code
+    assert "the start couldn't be stopped in 10s: ending it" in worker.text()
 
 
 def test_an_endless_shutdown_function_keeps_neither_the_worker_nor_the_others(
