@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from jobs.errors import told
 from jobs.resources import HOOKS, Resources
-from worker.worker import StartError, Stopped
+from worker.worker import StartError
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +23,9 @@ async def open_resources(resources: Resources) -> None:
 
     Raises:
         StartError: names the one that failed.
-        Stopped: a signal came.
     """
     try:
         await HOOKS.start(resources)
-    except (Stopped, GeneratorExit):  # the latter when a signal came while nothing ran
-        raise
     except BaseException as exc:  # sys.exit, too
         logger.error("a @startup function failed", exc_info=exc)
         await close_resources(resources)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
 import signal as signals
 import socket
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,7 +23,6 @@ if TYPE_CHECKING:  # the app names this class
     from worker.app import JobsApp
 
 
-AGAIN_S = 3.0  # after which a signal that came during the start comes again
 STOP_S = 10.0
 """How long a worker that is told to stop while it starts may take. mode 0.7.1 stops services that
 it is starting, and one may wait for ever for another; whatever stands in the log is safe."""
@@ -29,11 +30,6 @@ it is starting, and one may wait for ever for another; whatever stands in the lo
 
 class StartError(Exception):
     """The worker can't start; the text is for the person who started it."""
-
-
-class Stopped(SystemExit):
-    """A signal came before the worker had started; no failure, unlike a ``sys.exit`` in code that
-    runs at the start."""
 
 
 class JobsWorker(faust.worker.Worker):
@@ -49,8 +45,8 @@ class JobsWorker(faust.worker.Worker):
     def execute_from_commandline(self) -> NoReturn:
         """Check port and broker first: a plain line and exit code 1 when they can't be had."""
         # Until mode's own handlers are there, these end the start, and that is no failure.
-        signals.signal(signals.SIGTERM, _stopped)
-        signals.signal(signals.SIGINT, _stopped)
+        signals.signal(signals.SIGTERM, _end)
+        signals.signal(signals.SIGINT, _end)
         if self.app.log_json:
             use_json(self.app.worker_name)
         try:
@@ -82,7 +78,6 @@ class JobsWorker(faust.worker.Worker):
         await super().on_started()
 
     def _schedule_shutdown(self, signal: signals.Signals) -> None:
-        _heard.set()
         if not self.up:
             _end_in_time(signal)
         if self._signal_stop_time and self.app.hurry is not None:
@@ -94,15 +89,12 @@ class JobsWorker(faust.worker.Worker):
         self._schedule_shutdown(signals.SIGINT)
 
 
-_heard = threading.Event()  # the signal that came during the start has reached mode's handlers
-
-
-def _stopped(number: int, frame: object) -> NoReturn:
-    # Raised in a destructor, or in the callback of a weak reference, it would be lost, and the
-    # signal with it: so it comes again until the process ends or somebody has heard it.
-    threading.Thread(target=_again, args=(number,), daemon=True).start()
-    _end_in_time(number)
-    raise Stopped(_code(number))
+def _end(number: int, frame: object) -> NoReturn:
+    # An exception would be lost in a destructor or in the callback of a weak reference, and the
+    # signal with it. Nothing runs yet that had to be told.
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # it may be in the middle of it
+        sys.stdout.flush()
+    os._exit(_code(number))
 
 
 def _code(number: int) -> int:
@@ -116,11 +108,6 @@ def _end_in_time(number: int) -> None:
         os._exit(_code(number))
 
     threading.Thread(target=end, daemon=True).start()
-
-
-def _again(number: int) -> None:
-    if not _heard.wait(AGAIN_S):
-        os.kill(os.getpid(), number)
 
 
 def _collect_less() -> None:
@@ -144,4 +131,4 @@ def _check_port(bind: str, port: int) -> None:
         ) from None
 
 
-__all__ = ["JobsWorker", "StartError", "Stopped"]
+__all__ = ["JobsWorker", "StartError"]

@@ -49,6 +49,7 @@ async def open_bank() -> Bank:
             print("waiting for the bank", flush=True)
             time.sleep(600)  # noqa: ASYNC251 - a user's mistake, that a signal still ends
         case "is deaf":
+            print("forgetting the bank", flush=True)
             bank = Bank()
             gone = weakref.ref(bank, lambda _: tell_oneself())
             del bank
@@ -59,7 +60,7 @@ async def open_bank() -> Bank:
 
 
 def tell_oneself() -> None:
-    """SIGTERM; what its handler raises here, Python throws away."""
+    """SIGTERM; what its handler raised here, Python would throw away."""
     os.kill(os.getpid(), signal.SIGTERM)
     for _ in range(1_000):  # it is called between two steps
         pass
