@@ -21,7 +21,7 @@ from agents.callers import Callers
 from agents.dead import DeadLetters
 from agents.outcomes import Outcomes
 from execution.clocks import Clocks
-from execution.executor import Attempt, Canceled, Interrupted, Outcome
+from execution.executor import Attempt, Canceled, Interrupted, Outcome, Stop
 from execution.pool import Pool
 from execution.timers import DueTimer
 from execution.turns import Turns
@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 ATTEMPT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 RETRY_MS = 1_000  # before what Kafka refused is tried again
 SLOT_WAIT_S = 0.05  # before it is looked again whether the pace is brisk still
+AHEAD = 200  # so many jobs, at most, write that they execute before they have a slot
 _STOP_S = 5.0  # for handlers to end after they were interrupted in a drain
 
 
@@ -101,7 +102,7 @@ class Runner:
         self.worker = worker
         self._send_rerun = send_rerun
         self._pool: Pool[JobId] = Pool(
-            limits.workers, limits.rerun_workers, self._work, callers.limits
+            limits.workers, limits.rerun_workers, self._work, callers.limits, AHEAD
         )
         self._timer: DueTimer[JobId] = DueTimer(self._due)
         self._attempts: dict[JobId, Attempt] = {}
@@ -136,7 +137,7 @@ class Runner:
     @property
     def executing(self) -> int:
         """Attempts that run now."""
-        return len(self._attempts)
+        return len(self._pool.first.running) + len(self._pool.reruns.running)
 
     @property
     def slots(self) -> dict[str, tuple[int, int]]:
@@ -204,8 +205,9 @@ class Runner:
             # Lost and taken back while the slot was taken: its job may have been passed over.
             self._loop.call_soon(self._look_again, part, job_id)
 
-    def take_up(self, part: Partition, offset: int) -> None:
-        """Let a waiting job run when its time has come; other jobs are left alone."""
+    def take_up(self, part: Partition, offset: int, *, back: bool = False) -> None:
+        """Let a waiting job run when its time has come; other jobs are left alone. ``back``: it
+        has begun and got no slot, so it is the next one."""
         job = part.head(offset)
         if job is None or job.status is not Status.WAITING or self._draining or not part.alive:
             return
@@ -213,7 +215,7 @@ class Runner:
         if job.next_attempt_at is not None and job.next_attempt_at > now_ms():
             self._timer.set(job_id, job.next_attempt_at)
         else:
-            self._due(job_id)
+            self._due(job_id, back=back)
 
     def rerun(self, job_id: JobId, attempt: int) -> None:
         """A rerun was asked for on the topic. Skipped when it is not the job's next attempt, or
@@ -235,7 +237,7 @@ class Runner:
         while True:
             attempt = self._attempts.get(job_id)
             if attempt is not None:
-                attempt.stop(Canceled(who, why))
+                self._stop(job_id, attempt, Canceled(who, why))
                 # Its outcome may have been on its way already; if that is a rerun, the rerun is
                 # canceled in the next round.
                 await attempt.settled()
@@ -260,7 +262,7 @@ class Runner:
         """A partition is no longer ours: interrupt its attempts, forget its other jobs."""
         for job_id, attempt in list(self._attempts.items()):
             if job_id.partition == part.number:
-                attempt.stop(Interrupted())
+                self._stop(job_id, attempt, Interrupted())
         for job_id in self._pool.waiting() + self._timer.waiting():
             if job_id.partition == part.number:
                 self._pool.discard(job_id)
@@ -272,20 +274,23 @@ class Runner:
         self._draining = True
         self._pool.stop()
         self._timer.stop()
-        if self._attempts:
+        if self.executing:
             text = "draining: %d attempts have %gs to finish; another signal interrupts them now"
             logger.info(text, self.executing, grace_s)
         await self._settled(grace_s)
-        for attempt in list(self._attempts.values()):
-            attempt.stop(Interrupted())
-        if self._attempts:
+        self.hurry()
+        if self.executing:
             logger.info("draining: %d attempts are interrupted", self.executing)
         await self._settled(_STOP_S)
 
     def hurry(self) -> None:
         """Interrupt what runs, now."""
-        for attempt in list(self._attempts.values()):
-            attempt.stop(Interrupted())
+        for job_id, attempt in list(self._attempts.items()):
+            self._stop(job_id, attempt, Interrupted())
+
+    def _stop(self, job_id: JobId, attempt: Attempt, how: Stop) -> None:
+        attempt.stop(how)
+        self._pool.skip(job_id)
 
     async def _settled(self, limit_s: float) -> None:
         try:
@@ -304,12 +309,12 @@ class Runner:
         job = part.head(job_id.offset) if part is not None and part.alive else None
         return job if job is not None and job.status is Status.WAITING else None
 
-    def _due(self, job_id: JobId) -> None:
+    def _due(self, job_id: JobId, *, back: bool = False) -> None:
         job = self._waiting(job_id)
         if job is None:
             return
         if job.attempt == 0:
-            self._pool.add(job_id, rerun=False, group=self.callers.group(job))
+            self._pool.add(job_id, rerun=False, group=self.callers.group(job), back=back)
         else:
             self._spawn(self._ask_for_rerun(job_id, job.next_attempt))
 
@@ -335,6 +340,8 @@ class Runner:
             if row is None:
                 self._forget(job_id, attempt)
                 return
+            if not (self._pool.take(job_id) or await self._pool.slot(job_id)):
+                attempt.stop(Interrupted())  # unless it has been stopped: those before it are long
             outcome = await self._execute(job_id, row, attempt)
             self._settle(part, job_id, row, outcome, attempt)
             await attempt.over()
@@ -416,7 +423,8 @@ class Runner:
         ):
             self._settling += 1
             return
-        self._spawn(self._settle_by_steps(part, job_id, change, attempt))
+        back = isinstance(outcome, Interrupted)
+        self._spawn(self._settle_by_steps(part, job_id, change, attempt, back=back))
 
     def _recorded(self, job_id: JobId, attempt: Attempt) -> None:
         # kill -9 and a lost lease leave the same: executing, and the next owner goes on.
@@ -426,7 +434,7 @@ class Runner:
             self._room.set()
 
     async def _settle_by_steps(
-        self, part: Partition, job_id: JobId, change: Change, attempt: Attempt
+        self, part: Partition, job_id: JobId, change: Change, attempt: Attempt, *, back: bool
     ) -> None:
         try:
             assert change.before is not None
@@ -436,7 +444,7 @@ class Runner:
             if change.job.status is not Status.WAITING:
                 return
             await attempt.over()  # never two attempts of one job at once
-            self._loop.call_soon(self.take_up, part, job_id.offset)
+            self._loop.call_soon(partial(self.take_up, part, job_id.offset, back=back))
         except PartitionLost:
             return  # kill -9 and this leave the same: executing, and the next owner goes on
         finally:

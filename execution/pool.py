@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import cached_property
 from typing import Generic, TypeVar
 
+from execution.lane import Lane
 from jobs.limits import Limit
 
 logger = logging.getLogger(__name__)
@@ -23,41 +24,12 @@ NO_LIMITS: Sequence[Limit] = ()
 BRISK, BRISK_S = 50, 0.1  # so many starts in so many seconds are a brisk pace
 
 
-class Lane(Generic[K]):
-    """What is ready, in order and by group, and the slots that it is run in."""
-
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self.lines: dict[str, dict[K, int]] = {}  # group → key → its turn
-        self.group_of: dict[K, str] = {}  # of what stands in line
-        self.running: set[K] = set()
-
-    @property
-    def free(self) -> int:
-        """Slots that nothing runs in."""
-        return self.slots - len(self.running)
-
-    def put(self, key: K, group: str, turn: int) -> None:
-        """Put a key at the end of its group's line."""
-        self.lines.setdefault(group, {})[key] = turn
-        self.group_of[key] = group
-
-    def take_out(self, key: K) -> str | None:
-        """Take a key out of line; its group, or ``None`` if it wasn't there."""
-        group = self.group_of.pop(key, None)
-        if group is not None:
-            line = self.lines[group]
-            del line[key]
-            if not line:
-                del self.lines[group]
-        return group
-
-
 class Pool(Generic[K]):
     """Starts ``work(key)`` for what is ready whenever a slot is free, in order of readiness.
 
     ``work`` keeps its slot until it returns; it must not raise. ``limits`` gives the limits
-    of a group, the same objects each time.
+    of a group, the same objects each time. ``ahead``: so many first attempts, at most, may begin
+    before they have a slot; ``work`` then calls ``take``, and ``slot`` if that is False.
     """
 
     def __init__(
@@ -66,8 +38,9 @@ class Pool(Generic[K]):
         reruns: int,
         work: Callable[[K], Awaitable[None]],
         limits: Callable[[str], Sequence[Limit]] = lambda group: NO_LIMITS,
+        ahead: int = 0,
     ) -> None:
-        self.first: Lane[K] = Lane(first)
+        self.first: Lane[K] = Lane(first, ahead)
         self.reruns: Lane[K] = Lane(reruns)
         self._work = work
         self._limits = limits
@@ -80,37 +53,53 @@ class Pool(Generic[K]):
         """Called when a slot for first attempts is free, and nothing that may take it stands in
         line."""
 
-    def add(self, key: K, *, rerun: bool, group: str = "") -> bool:
-        """Put a key in line. False: it is in line or running already."""
+    def add(self, key: K, *, rerun: bool, group: str = "", back: bool = False) -> bool:
+        """Put a key in line; before all others, if it comes ``back`` from a beginning that came to
+        nothing. False: it is in line or running already."""
         if key in self:
             return False
         lane = self.reruns if rerun else self.first
         if not lane.lines and lane.free > 0 and not self._stopped and not self._limits(group):
             self._begin(lane, key, NO_LIMITS)
             return True
-        lane.put(key, group, next(self._turns))
+        if back:
+            lane.put_back(key, group)
+        else:
+            lane.put(key, group, next(self._turns))
         self._fill(lane)
         return True
 
     def claim(self, key: K, group: str) -> bool:
-        """Give a key a slot, if it needn't stand in line; ``run`` or ``give_back`` follows."""
+        """Let a key begin, if it needn't stand in line; ``run`` or ``give_back`` follows."""
         lane = self.first
         if lane.free <= 0 or group in lane.lines or self._stopped or self._limits(group):
             return False
         if key in self:
             return False
-        lane.running.add(key)
+        lane.begun.add(key)
         return True
 
     def run(self, key: K) -> None:
-        """Start the work of a key that has a slot."""
+        """Start the work of a key that has been let begin."""
         self._start(self.first, key, NO_LIMITS)
 
     def give_back(self, key: K) -> None:
-        """A key doesn't need its slot."""
-        self.first.running.discard(key)
+        """A key that has been let begin won't run."""
+        self.first.release(key)
         self._fill(self.first)
         self._tell_free()
+
+    def take(self, key: K) -> bool:
+        """Give a key that has begun a slot, if it needn't wait for one."""
+        return self._lane(key).take(key)
+
+    async def slot(self, key: K) -> bool:
+        """Wait for a slot. False: it got none in time, or ``skip`` or ``stop`` was called."""
+        return await self._lane(key).slot(key)
+
+    def skip(self, key: K) -> None:
+        """A key that waits for its slot needn't any more."""
+        self._lane(key).skip(key)
 
     def discard(self, key: K) -> None:
         """Take a key out of line; what runs is not touched."""
@@ -124,15 +113,15 @@ class Pool(Generic[K]):
     def __contains__(self, key: object) -> bool:
         first, reruns = self.first, self.reruns
         return (
-            key in first.running
+            key in first.begun
             or key in first.group_of
-            or key in reruns.running
+            or key in reruns.begun
             or key in reruns.group_of
         )
 
     def __len__(self) -> int:
         first, reruns = self.first, self.reruns
-        return len(first.group_of) + len(first.running) + len(reruns.group_of) + len(reruns.running)
+        return len(first.group_of) + len(first.begun) + len(reruns.group_of) + len(reruns.begun)
 
     def brisk(self) -> bool:
         """Whether so many are started that whoever waits for a slot needn't wait long."""
@@ -144,6 +133,8 @@ class Pool(Generic[K]):
     def stop(self) -> None:
         """Start nothing any more; what is in line stays there."""
         self._stopped = True
+        for lane in self._lanes:
+            lane.stop()
         if self._alarm is not None:
             self._alarm.cancel()
 
@@ -159,6 +150,9 @@ class Pool(Generic[K]):
     @property
     def _lanes(self) -> tuple[Lane[K], Lane[K]]:
         return (self.first, self.reruns)
+
+    def _lane(self, key: K) -> Lane[K]:
+        return self.reruns if key in self.reruns.begun else self.first
 
     def _fill(self, lane: Lane[K]) -> None:
         while (found := self._next(lane)) is not None:
@@ -178,7 +172,7 @@ class Pool(Generic[K]):
             now = self._loop.time()
             for limit in limits:
                 limit.take(now)
-        lane.running.add(key)
+        lane.begun.add(key)
         self._start(lane, key, limits)
 
     def _start(self, lane: Lane[K], key: K, limits: Sequence[Limit]) -> None:
@@ -234,7 +228,7 @@ class Pool(Generic[K]):
         except Exception:
             logger.exception("%s: its slot's work raised; please report this", key)
         finally:
-            lane.running.discard(key)
+            lane.release(key)
             for limit in limits:
                 limit.give()
             if limits:

@@ -125,7 +125,7 @@ class Batch:
         self._pool.add(job.job_id, rerun=False, group=self._alone.callers.group(job.row))
 
     async def _work(self, job_id: JobId) -> None:
-        job, running = self._open[job_id], self._pool.first.running
+        job, running = self._open[job_id], self._pool.first.begun
         self._running(running)
         try:
             ended = await self._alone.attempt(job_id, job.row, PATIENCE_S)

@@ -1,0 +1,136 @@
+"""A kind of slots, and who waits for them.
+
+A job's row must be durable before its handler is called, which takes some milliseconds. While slots
+turn over quickly, some jobs begin ahead: their rows are written while the slots are still taken, so
+that no slot stands empty for that time. How many follows from how long slots are taken at present:
+no more than find one within ``AHEAD_S``, and none where jobs are long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+from functools import cached_property
+from typing import Generic, TypeVar
+
+from execution.clocks import Clocks
+
+K = TypeVar("K", bound=Hashable)
+
+AHEAD_S = 0.15  # a job that begins ahead may wait about so long for its slot
+LONG_S = 0.5  # where slots are taken for so long on average, none begins ahead
+WAIT_S = 1.0  # whoever has begun ahead and still has no slot is told to begin again
+_MOST_S = 2.0  # as what a longer time counts, so that one long job isn't felt for long
+_SHARE = 8  # each time counts for so much of the average
+
+
+class Lane(Generic[K]):
+    """What is ready, in order and by group, and the slots that it is run in. ``ahead``: how many
+    may begin before they have a slot, at most."""
+
+    def __init__(self, slots: int, ahead: int = 0) -> None:
+        self.slots = slots
+        self.lines: dict[str, dict[K, int]] = {}  # group → key → its turn
+        self.group_of: dict[K, str] = {}  # of what stands in line
+        self.begun: set[K] = set()
+        self.running: dict[K, float] = {}  # since when each has its slot, by the loop's clock
+        self._ready: dict[K, asyncio.Future[bool]] = {}  # begun ahead, and waiting for a slot
+        self._ahead_most = ahead
+        self._ahead = 0
+        self._taken_s = _MOST_S  # how long a slot is taken, on average
+        self._stopped = False
+        self._clocks = Clocks()
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # asked for each job, it would take its time
+
+    @property
+    def free(self) -> int:
+        """How many may begin: in slots that are free, or ahead of those that soon will be."""
+        return self.slots + self._ahead - len(self.begun)
+
+    def put(self, key: K, group: str, turn: int) -> None:
+        """Put a key at the end of its group's line."""
+        self.lines.setdefault(group, {})[key] = turn
+        self.group_of[key] = group
+
+    def put_back(self, key: K, group: str) -> None:
+        """Put a key before all but those that have been put back before it."""
+        line = self.lines.get(group, {})
+        back = {k: turn for k, turn in line.items() if turn < 0}
+        self.lines[group] = {**back, key: -1, **{k: t for k, t in line.items() if t >= 0}}
+        self.group_of[key] = group
+
+    def take_out(self, key: K) -> str | None:
+        """Take a key out of line; its group, or ``None`` if it wasn't there."""
+        group = self.group_of.pop(key, None)
+        if group is not None:
+            line = self.lines[group]
+            del line[key]
+            if not line:
+                del self.lines[group]
+        return group
+
+    def take(self, key: K) -> bool:
+        """Give a key that has begun a slot, if it needn't wait for one."""
+        if self._ready or len(self.running) >= self.slots:
+            return False
+        self.running[key] = self._loop.time()
+        return True
+
+    async def slot(self, key: K) -> bool:
+        """Wait for a slot. False: it got none, because of ``skip``, ``stop``, or ``WAIT_S``."""
+        if self._stopped:
+            return False
+        turn: asyncio.Future[bool] = self._loop.create_future()
+        self._ready[key] = turn
+        stop_clock = self._clocks.start(WAIT_S, lambda _: self._late(key))
+        try:
+            return await turn
+        finally:
+            stop_clock()
+            self._ready.pop(key, None)
+
+    def skip(self, key: K) -> None:
+        """A key needn't wait for its slot any more."""
+        turn = self._ready.pop(key, None)
+        if turn is not None and not turn.done():
+            turn.set_result(False)
+
+    def release(self, key: K) -> None:
+        """A key is over: whoever waits for its slot has it."""
+        self.begun.discard(key)
+        since = self.running.pop(key, None)
+        if since is None:
+            return
+        now = self._loop.time()
+        self._note(now - since)
+        while self._ready and len(self.running) < self.slots:
+            ready = next(iter(self._ready))
+            turn = self._ready.pop(ready)
+            if not turn.done():
+                self.running[ready] = now
+                turn.set_result(True)
+
+    def _late(self, key: K) -> None:
+        # Slots no longer turn over quickly: none begins ahead until they do again.
+        self._taken_s, self._ahead = _MOST_S, 0
+        self.skip(key)
+
+    def stop(self) -> None:
+        """Give slots to nobody who waits for one."""
+        self._stopped = True
+        for key in list(self._ready):
+            self.skip(key)
+
+    def _note(self, taken_s: float) -> None:
+        self._taken_s += (min(taken_s, _MOST_S) - self._taken_s) / _SHARE
+        if self._taken_s > LONG_S:
+            self._ahead = 0
+        else:
+            soon = self.slots * AHEAD_S / max(self._taken_s, 1e-6)
+            self._ahead = min(self._ahead_most, int(soon))
+
+
+__all__ = ["Lane"]
