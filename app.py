@@ -25,9 +25,10 @@ from agents.dead import DeadLetters
 from agents.feed import Feed
 from agents.jobs import Intake
 from agents.lifecycle import Lifecycle
+from agents.limits import Limits
 from agents.resume import Resume
 from agents.retries import Retries
-from agents.runner import Limits, Runner
+from agents.runner import Runner
 from agents.schedules import Scheduler
 from agents.submit import Submitter
 from agents.tracing import tracing_or_exit

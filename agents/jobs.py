@@ -164,6 +164,8 @@ class Intake:
     ) -> Change:
         """The row of a record. ``fired`` and ``keys``: what the records before it will leave as
         marks, and as jobs with idempotency keys."""
+        if not record.headers and part.unheard_of(record.offset):
+            return Change(record.offset, None, self._first_row(record))  # as nearly all
         before = part.head(record.offset)  # canceled unread, or of a topic that was made again
         known = self._known(part, record)
         labels = Labels.of(record.headers, record.value)
@@ -194,7 +196,7 @@ class Intake:
     def _settled(self, part: Partition, record: Record) -> bool:
         """Whether nothing is left to do with a record: its row is there, and its mark if it is
         a scheduled job (one that was canceled before it was read has the row only)."""
-        if not self._known(part, record):
+        if part.unheard_of(record.offset) or not self._known(part, record):
             return False
         run = ScheduledRun.of(record.headers)
         if run is None or part.head(record.offset) is None:

@@ -9,30 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
-
-import msgspec
-from aiokafka.errors import KafkaError
 
 from agents import tracing
 from agents.callers import Callers
 from agents.dead import DeadLetters
+from agents.limits import Limits
 from agents.outcomes import Outcomes
+from agents.settling import RETRY_MS, Settling
 from execution.clocks import Clocks
 from execution.executor import Attempt, Canceled, Interrupted, Outcome, Stop
 from execution.pool import Pool
 from execution.timers import DueTimer
 from execution.turns import Turns
 from jobs import state
-from jobs.durations import NS_PER_S
 from jobs.histogram import Histogram
 from jobs.model import Job, JobId, Status
 from jobs.registry import Kind
-from jobs.retry import RetryPolicy
 from log.writer import NotWritten
-from settings import Settings
 from tables.jobs import Change, JobTable, now_ms
 from tables.partition import Partition, PartitionLost
 
@@ -43,42 +38,9 @@ logger = logging.getLogger(__name__)
 
 # Bounds of the histogram of attempts, in seconds.
 ATTEMPT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
-RETRY_MS = 1_000  # before what Kafka refused is tried again
 SLOT_WAIT_S = 0.05  # before it is looked again whether the pace is brisk still
 AHEAD = 200  # so many jobs, at most, write that they execute before they have a slot
 _STOP_S = 5.0  # for handlers to end after they were interrupted in a drain
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a worker allows. ``timeout_s`` is the ceiling over every attempt, if any."""
-
-    workers: int
-    rerun_workers: int
-    max_open: int
-    default_timeout_s: float
-    timeout_s: float | None
-    max_result_bytes: int
-    retry: RetryPolicy
-
-    @classmethod
-    def of(cls, s: Settings) -> Limits:
-        """As the settings say."""
-        return cls(
-            s.workers,
-            s.rerun_workers,
-            s.max_open,
-            s.default_timeout_s,
-            s.timeout_s,
-            s.max_result_bytes,
-            RetryPolicy(s.backoff_s, s.backoff_max_s),
-        )
-
-    def attempt_s(self, job: Job) -> float:
-        """How long an attempt of a job may take."""
-        own_ns = job.timeout_ns
-        asked_s = self.default_timeout_s if own_ns is None else own_ns / NS_PER_S
-        return asked_s if self.timeout_s is None else min(asked_s, self.timeout_s)
 
 
 class Runner:
@@ -96,7 +58,6 @@ class Runner:
         self._table = table
         self.callers = callers
         self._registry = callers.registry
-        self._outcomes = Outcomes(limits.retry, limits.max_result_bytes)
         self.dead = dead
         self._limits = limits
         self.worker = worker
@@ -106,9 +67,16 @@ class Runner:
         )
         self._timer: DueTimer[JobId] = DueTimer(self._due)
         self._attempts: dict[JobId, Attempt] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._begun: dict[JobId, tuple[Partition, Job, Attempt]] = {}  # their slots are taken
-        self._settling = 0  # outcomes on their way into the log
+        self._begun: dict[JobId, tuple[Partition, Job, Attempt]] = {}  # their first rows are sent
+        self._settling = Settling(
+            table,
+            callers.registry,
+            dead,
+            Outcomes(limits.retry, limits.max_result_bytes),
+            settled=self._forget,
+            moved=self._moved,
+            again=self.take_up,
+        )
         self._reserved = 0
         self._reserving = 0  # who waits for room
         self._room = asyncio.Event()
@@ -127,7 +95,7 @@ class Runner:
     def open(self) -> int:
         """Jobs that are ready, running, or about to be: what ``max_open`` limits. Those that
         wait for their time don't count; a thousand jobs for tomorrow block nobody today."""
-        return len(self._pool) + len(self._tasks) + self._settling + self._reserved
+        return len(self._pool) + len(self._settling) + self._reserved
 
     @property
     def max_open(self) -> int:
@@ -189,23 +157,53 @@ class Runner:
         """The row of a job that ``start`` has let begin is durable, or won't be."""
         job_id = JobId(part.number, offset)
         _, row, attempt = self._begun[job_id]
-        if part.alive and part.head(offset) is row:
-            self._pool.run(job_id)
-        else:
-            del self._begun[job_id]
+        if not part.alive or part.head(offset) is not row:
             self._forget(job_id, attempt)
-            self._pool.give_back(job_id)
-            self._freed(part, job_id)
+            self._left(job_id)
+        elif self.tracing is not None or row.traceparent is not None:
+            self._pool.run(job_id)
+        elif self._pool.take(job_id):
+            self._run(job_id, True)
+        else:
+            self._pool.wait(job_id, partial(self._run, job_id))
+
+    # A task for each job besides its handler's would be a tenth of what a job costs: what most
+    # jobs take is callbacks. What ``_work`` does takes the same steps.
+
+    def _run(self, job_id: JobId, has_slot: bool) -> None:
+        _, row, attempt = self._begun[job_id]
+        if not has_slot:
+            attempt.stop(Interrupted())  # unless it has been stopped: those before it are long
+        call, timeout_s, at_once = self._call(job_id, row, attempt)
+        attempt.begin(call, timeout_s, partial(self._came_to, job_id), at_once=at_once)
+
+    def _came_to(self, job_id: JobId, outcome: Outcome) -> None:
+        part, row, attempt = self._begun[job_id]
+        self._took(row.handler).observe(self._loop.time() - attempt.began_at)
+        try:
+            self._settling.settle(part, job_id, row, outcome, attempt)
+        except Exception:
+            logger.exception("job %s: its outcome can't be recorded; please report this", job_id)
+            self._forget(job_id, attempt)
+        attempt.when_over(partial(self._left, job_id))
+
+    def _left(self, job_id: JobId) -> None:
+        part, _, _ = self._begun.pop(job_id)
+        self._pool.give_back(job_id)
+        self._freed(part, job_id)
 
     def _freed(self, part: Partition, job_id: JobId) -> None:
         """A job has left its slot, or is about to."""
-        if self._reserving or self._draining:
-            self._room.set()
+        self._moved()
         if self._table.served.get(job_id.partition) is not part:
             # Lost and taken back while the slot was taken: its job may have been passed over.
             self._loop.call_soon(self._look_again, part, job_id)
 
-    def take_up(self, part: Partition, offset: int, *, back: bool = False) -> None:
+    def _moved(self) -> None:
+        if self._reserving or self._draining:
+            self._room.set()
+
+    def take_up(self, part: Partition, offset: int, back: bool = False) -> None:
         """Let a waiting job run when its time has come; other jobs are left alone. ``back``: it
         has begun and got no slot, so it is the next one."""
         job = part.head(offset)
@@ -297,7 +295,7 @@ class Runner:
             async with asyncio.timeout(limit_s):
                 while True:
                     await self._pool.idle()
-                    if not (self._tasks or self._settling or self._begun):
+                    if not (self._settling or self._begun):
                         return
                     self._room.clear()
                     await self._room.wait()
@@ -316,7 +314,7 @@ class Runner:
         if job.attempt == 0:
             self._pool.add(job_id, rerun=False, group=self.callers.group(job), back=back)
         else:
-            self._spawn(self._ask_for_rerun(job_id, job.next_attempt))
+            self._settling.spawn(self._ask_for_rerun(job_id, job.next_attempt))
 
     async def _ask_for_rerun(self, job_id: JobId, attempt: int) -> None:
         # kill -9 before or after: the row is waiting and due; the next owner asks once more,
@@ -343,7 +341,7 @@ class Runner:
             if not (self._pool.take(job_id) or await self._pool.slot(job_id)):
                 attempt.stop(Interrupted())  # unless it has been stopped: those before it are long
             outcome = await self._execute(job_id, row, attempt)
-            self._settle(part, job_id, row, outcome, attempt)
+            self._settling.settle(part, job_id, row, outcome, attempt)
             await attempt.over()
         except PartitionLost:
             self._forget(job_id, attempt)
@@ -375,7 +373,7 @@ class Runner:
         if self._registry.get(job.handler) is None:
             error = f"no handler is named {job.handler!r} (known: {self._registry.names()})"
             row = state.refused(job, now=now_ms(), error=error)
-            await self._finish(part, job_id, job, row)
+            await self._settling.finish(part, job_id, job, row)
             return None
         row = state.start(job, now=now_ms(), worker=self.worker)
         # kill -9 before this is durable: waiting, started by the next owner.
@@ -386,11 +384,7 @@ class Runner:
         return row
 
     async def _execute(self, job_id: JobId, row: Job, attempt: Attempt) -> Outcome:
-        handler = self._registry.get(row.handler)
-        assert handler is not None  # looked up in _begin, and handlers don't leave
-        timeout_s = self._limits.attempt_s(row)
-        call = partial(self.callers.call, handler, job_id, row, timeout_s, attempt.start_clock)
-        at_once = handler.kind is not Kind.PROCESS  # its clock is for its own work
+        call, timeout_s, at_once = self._call(job_id, row, attempt)
         loop = self._loop
         began = loop.time()
         try:
@@ -401,82 +395,20 @@ class Runner:
                 ended(outcome)
                 return outcome
         finally:
-            self._took(handler.name).observe(loop.time() - began)
+            self._took(row.handler).observe(loop.time() - began)
+
+    def _call(
+        self, job_id: JobId, row: Job, attempt: Attempt
+    ) -> tuple[Callable[[], Coroutine[Any, Any, Any]], float, bool]:
+        """What calls the handler, the attempt's limit, and whether its clock starts at once."""
+        handler = self._registry.get(row.handler)
+        assert handler is not None  # looked up in _begin, and handlers don't leave
+        timeout_s = self._limits.attempt_s(row)
+        call = partial(self.callers.call, handler, job_id, row, timeout_s, attempt.start_clock)
+        return call, timeout_s, handler.kind is not Kind.PROCESS  # its clock is for its own work
 
     def _took(self, handler: str) -> Histogram:
         found = self.took.get(handler)
         if found is None:
             found = self.took[handler] = Histogram(ATTEMPT_S)
         return found
-
-    def _settle(
-        self, part: Partition, job_id: JobId, row: Job, outcome: Outcome, attempt: Attempt
-    ) -> None:
-        """Write what an attempt came to. What needs nothing before it is sent at once."""
-        handler = self._registry.get(row.handler)
-        after, value = self._outcomes.kept(row, handler, outcome, now_ms())
-        change = Change(job_id.offset, row, after, None, value)
-        if (
-            after.status.final
-            and after.status is not Status.FAILED  # its dead letter goes before it
-            and self._table.put(part, [change], partial(self._recorded, job_id, attempt))
-        ):
-            self._settling += 1
-            return
-        back = isinstance(outcome, Interrupted)
-        self._spawn(self._settle_by_steps(part, job_id, change, attempt, back=back))
-
-    def _recorded(self, job_id: JobId, attempt: Attempt) -> None:
-        # kill -9 and a lost lease leave the same: executing, and the next owner goes on.
-        self._settling -= 1
-        self._forget(job_id, attempt)
-        if self._reserving or self._draining:
-            self._room.set()
-
-    async def _settle_by_steps(
-        self, part: Partition, job_id: JobId, change: Change, attempt: Attempt, *, back: bool
-    ) -> None:
-        try:
-            assert change.before is not None
-            assert change.job is not None
-            await self._finish(part, job_id, change.before, change.job)
-            self._forget(job_id, attempt)
-            if change.job.status is not Status.WAITING:
-                return
-            await attempt.over()  # never two attempts of one job at once
-            self._loop.call_soon(partial(self.take_up, part, job_id.offset, back=back))
-        except PartitionLost:
-            return  # kill -9 and this leave the same: executing, and the next owner goes on
-        finally:
-            self._forget(job_id, attempt)
-            self._room.set()
-
-    async def _finish(self, part: Partition, job_id: JobId, before: Job, after: Job) -> None:
-        """Write a row in place of ``before``, after its dead letter if it has failed.
-
-        Raises:
-            PartitionLost: the partition is no longer ours.
-        """
-        while after.status is Status.FAILED:
-            part.check()
-            try:
-                data = None if before.data is msgspec.UNSET else bytes(before.data)
-                await self.dead.put_job(job_id, after, data)
-                break
-            except (NotWritten, KafkaError) as exc:
-                logger.warning("job %s: its dead letter waits for Kafka: %s", job_id, exc)
-                await asyncio.sleep(RETRY_MS / 1000)
-        # kill -9 here: a dead letter of a job that is executing still; it is run again, and may
-        # get a second letter.
-        await self._table.write(part, [Change(job_id.offset, before, after)])
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._room.set()
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("a job's step raised; please report this", exc_info=task.exception())

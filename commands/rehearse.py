@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Any, NoReturn
 
 from agents.hooks import close_resources, open_resources
-from agents.runner import Limits
+from agents.limits import Limits
 from commands.asked import WANTED, parse_wanted, several
 from commands.base import CommandError, argument
 from commands.kafka import Kafka, TopicCommand, option

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from execution.clocks import Clocks
@@ -77,7 +78,8 @@ class Attempt:
         self._stop_clock: Callable[[], None] | None = None
         self._task: asyncio.Task[Any] | None = None
         self._outcome: Outcome | None = None
-        self._waiting: asyncio.Future[None] | None = None  # whoever runs it
+        self._told: Callable[[Outcome], None] | None = None  # whoever runs it
+        self.began_at = 0.0  # by the loop's clock
 
     def settle(self) -> None:
         """Its outcome is recorded, or nobody's."""
@@ -113,18 +115,33 @@ class Attempt:
     ) -> Outcome:
         """Run the handler and say how it ended. Its clock starts ``at_once``, else when
         ``start_clock`` is called: by a handler that waits for something that isn't its own."""
-        loop = self._clocks.loop
         if self._outcome is None:
-            self._timeout_s = timeout_s
-            self._task = loop.create_task(_guarded(function), name=self.name)
-            self._task.add_done_callback(self._ended)
-            if at_once:
-                self.start_clock()
             # A future for whoever waits alone: he may go; outcome and limit stay the attempt's own.
-            self._waiting = loop.create_future()
-            await self._waiting
-        assert self._outcome is not None
+            waiting: asyncio.Future[Outcome] = self._clocks.loop.create_future()
+            self.begin(function, timeout_s, partial(_tell, waiting), at_once=at_once)
+            return await waiting
         return self._outcome
+
+    def begin(
+        self,
+        function: Callable[[], Awaitable[Any]],
+        timeout_s: float,
+        told: Callable[[Outcome], None],
+        *,
+        at_once: bool = True,
+    ) -> None:
+        """As ``run``, without somebody who waits: ``told`` is called with how it ended."""
+        loop = self._clocks.loop
+        self.began_at = loop.time()
+        if self._outcome is not None:
+            told(self._outcome)
+            return
+        self._told = told
+        self._timeout_s = timeout_s
+        self._task = loop.create_task(_guarded(function), name=self.name)
+        self._task.add_done_callback(self._ended)
+        if at_once:
+            self.start_clock()
 
     def start_clock(self) -> None:
         """The handler's code begins: from now on its time counts."""
@@ -135,6 +152,13 @@ class Attempt:
         """Wait until the handler's code runs no more; only then is its slot free."""
         if self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
+
+    def when_over(self, then: Callable[[], None]) -> None:
+        """Call it when ``over`` would return; at once, if the handler's code has ended."""
+        if self._task is None or self._task.done():
+            then()
+        else:
+            self._task.add_done_callback(lambda _: then())
 
     def _out_of_time(self, limit_s: float) -> None:
         self.stop(TimedOut(limit_s))
@@ -157,8 +181,8 @@ class Attempt:
 
     def _come_to(self, outcome: Outcome) -> None:
         self._outcome = outcome
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        if self._told is not None:
+            self._told(outcome)
 
     def _settle_without(self, how: Stop) -> None:
         if self._outcome is None:
@@ -169,6 +193,11 @@ class Attempt:
                 STOP_GRACE_S,
             )
             self._come_to(how)
+
+
+def _tell(waiting: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not waiting.done():
+        waiting.set_result(outcome)
 
 
 async def _guarded(function: Callable[[], Awaitable[Any]]) -> Any:

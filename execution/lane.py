@@ -9,9 +9,9 @@ no more than find one within ``AHEAD_S``, and none where jobs are long.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
-from functools import cached_property
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable
+from functools import cached_property, partial
+from typing import Generic, NamedTuple, TypeVar
 
 from execution.clocks import Clocks
 
@@ -24,6 +24,13 @@ _MOST_S = 2.0  # as what a longer time counts, so that one long job isn't felt f
 _SHARE = 8  # each time counts for so much of the average
 
 
+class _Waiting(NamedTuple):
+    """A key that waits for its slot."""
+
+    then: Callable[[bool], None]
+    stop_clock: Callable[[], None]
+
+
 class Lane(Generic[K]):
     """What is ready, in order and by group, and the slots that it is run in. ``ahead``: how many
     may begin before they have a slot, at most."""
@@ -34,7 +41,7 @@ class Lane(Generic[K]):
         self.group_of: dict[K, str] = {}  # of what stands in line
         self.begun: set[K] = set()
         self.running: dict[K, float] = {}  # since when each has its slot, by the loop's clock
-        self._ready: dict[K, asyncio.Future[bool]] = {}  # begun ahead, and waiting for a slot
+        self._ready: dict[K, _Waiting] = {}  # begun ahead, and waiting for a slot
         self._ahead_most = ahead
         self._ahead = 0
         self._taken_s = _MOST_S  # how long a slot is taken, on average
@@ -79,24 +86,28 @@ class Lane(Generic[K]):
         self.running[key] = self._loop.time()
         return True
 
-    async def slot(self, key: K) -> bool:
-        """Wait for a slot. False: it got none, because of ``skip``, ``stop``, or ``WAIT_S``."""
+    def wait(self, key: K, then: Callable[[bool], None]) -> None:
+        """Wait for a slot; ``then`` is told whether it got one, and never at once. False: because
+        of ``skip``, ``stop``, or ``WAIT_S``."""
         if self._stopped:
-            return False
+            self._loop.call_soon(then, False)
+        else:
+            stop_clock = self._clocks.start(WAIT_S, lambda _: self._late(key))
+            self._ready[key] = _Waiting(then, stop_clock)
+
+    async def slot(self, key: K) -> bool:
+        """As ``wait``, for one who can."""
         turn: asyncio.Future[bool] = self._loop.create_future()
-        self._ready[key] = turn
-        stop_clock = self._clocks.start(WAIT_S, lambda _: self._late(key))
+        self.wait(key, partial(_tell, turn))
         try:
             return await turn
-        finally:
-            stop_clock()
-            self._ready.pop(key, None)
+        except asyncio.CancelledError:
+            self._end(key, has=False)
+            raise
 
     def skip(self, key: K) -> None:
         """A key needn't wait for its slot any more."""
-        turn = self._ready.pop(key, None)
-        if turn is not None and not turn.done():
-            turn.set_result(False)
+        self._end(key, has=False)
 
     def release(self, key: K) -> None:
         """A key is over: whoever waits for its slot has it."""
@@ -108,10 +119,15 @@ class Lane(Generic[K]):
         self._note(now - since)
         while self._ready and len(self.running) < self.slots:
             ready = next(iter(self._ready))
-            turn = self._ready.pop(ready)
-            if not turn.done():
-                self.running[ready] = now
-                turn.set_result(True)
+            self.running[ready] = now
+            self._end(ready, has=True)
+
+    def _end(self, key: K, *, has: bool) -> None:
+        waiting = self._ready.pop(key, None)
+        if waiting is not None:
+            waiting.stop_clock()
+            # Not at once: who is told may end, and so give his slot to the next.
+            self._loop.call_soon(waiting.then, has)
 
     def _late(self, key: K) -> None:
         # Slots no longer turn over quickly: none begins ahead until they do again.
@@ -131,6 +147,11 @@ class Lane(Generic[K]):
         else:
             soon = self.slots * AHEAD_S / max(self._taken_s, 1e-6)
             self._ahead = min(self._ahead_most, int(soon))
+
+
+def _tell(turn: asyncio.Future[bool], has: bool) -> None:
+    if not turn.done():
+        turn.set_result(has)
 
 
 __all__ = ["Lane"]

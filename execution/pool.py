@@ -70,13 +70,15 @@ class Pool(Generic[K]):
         return True
 
     def claim(self, key: K, group: str) -> bool:
-        """Let a key begin, if it needn't stand in line; ``run`` or ``give_back`` follows."""
+        """Let a key begin, if it needn't stand in line. ``run`` follows, or ``give_back``, at the
+        end of work that isn't ours to start."""
         lane = self.first
         if lane.free <= 0 or group in lane.lines or self._stopped or self._limits(group):
             return False
         if key in self:
             return False
         lane.begun.add(key)
+        self._starts.append(self._loop.time())
         return True
 
     def run(self, key: K) -> None:
@@ -84,7 +86,7 @@ class Pool(Generic[K]):
         self._start(self.first, key, NO_LIMITS)
 
     def give_back(self, key: K) -> None:
-        """A key that has been let begin won't run."""
+        """A key that has been let begin is over."""
         self.first.release(key)
         self._fill(self.first)
         self._tell_free()
@@ -92,6 +94,10 @@ class Pool(Generic[K]):
     def take(self, key: K) -> bool:
         """Give a key that has begun a slot, if it needn't wait for one."""
         return self._lane(key).take(key)
+
+    def wait(self, key: K, then: Callable[[bool], None]) -> None:
+        """As ``slot``; ``then`` is told."""
+        self._lane(key).wait(key, then)
 
     async def slot(self, key: K) -> bool:
         """Wait for a slot. False: it got none in time, or ``skip`` or ``stop`` was called."""
@@ -173,12 +179,11 @@ class Pool(Generic[K]):
             for limit in limits:
                 limit.take(now)
         lane.begun.add(key)
+        self._starts.append(self._loop.time())
         self._start(lane, key, limits)
 
     def _start(self, lane: Lane[K], key: K, limits: Sequence[Limit]) -> None:
-        loop = self._loop
-        self._starts.append(loop.time())
-        task = loop.create_task(self._run(lane, key, limits))
+        task = self._loop.create_task(self._run(lane, key, limits))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -8,8 +8,8 @@ from functools import partial
 from typing import NamedTuple
 
 from agents.callers import Callers
+from agents.limits import Limits
 from agents.outcomes import Outcomes
-from agents.runner import Limits
 from execution.executor import Attempt, Outcome
 from jobs import state
 from jobs.model import Job, JobId

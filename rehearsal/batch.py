@@ -16,7 +16,7 @@ import msgspec
 
 from agents.admission import first_row
 from agents.callers import Callers
-from agents.runner import Limits
+from agents.limits import Limits
 from execution.pool import Pool
 from jobs.codec import decode_request
 from jobs.model import MAX_PARTITION, Job, JobId, Status

@@ -160,16 +160,17 @@ class JobTable(Table[str, Job]):
         if not self._may(part) or not part.open:
             return False
         # Before anything is sent: it may raise.
-        changes = [
-            c if c.job is None or c.value is not None else Change(*c[:4], encode_row(c.job))
-            for c in changes
+        values = [
+            encode_row(job) if value is None and job is not None else value
+            for _, _, job, _, value in changes
         ]
         pending = Pending(self._event_loop, partial(self._shown, part, then))
         pending.left = 1  # until all are sent
         part.begin()
         try:
-            for change in changes:
-                self._put(part, change, part.headers, pending)
+            headers = part.headers
+            for change, value in zip(changes, values, strict=True):
+                self._put(part, change, headers, pending, value)
         finally:
             pending.told()
         return True
@@ -221,7 +222,7 @@ class JobTable(Table[str, Job]):
             for change in changes:
                 if change.mark is not None:
                     await self._note(part, change.mark, pending)
-                self._put(part, change, part.headers, pending)
+                self._put(part, change, part.headers, pending, change.value)
             await pending.settled(part)
         finally:
             part.end()
@@ -235,8 +236,9 @@ class JobTable(Table[str, Job]):
         change: Change,
         headers: list[tuple[str, bytes]],
         pending: Pending,
+        value: bytes | None,
     ) -> None:
-        offset, before, job, _, value = change
+        offset, before, job, _, _ = change
         # No await between this look and the note: two tasks can't both pass.
         if part.head(offset) is not before:
             return

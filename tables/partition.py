@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -53,7 +53,8 @@ class Partition:
         self.ended: deque[tuple[int, int]] = deque()  # as ``Ended``
         self.cursor = 0  # the changelog's next place, as far as we have seen it
         self.places: dict[int, int] = {}  # of unfinished jobs' newest durable rows in the changelog
-        self.ended_at: dict[int, int] = {}  # the same, of the ``RECENT`` jobs that ended last
+        # The same, of the ``RECENT`` jobs that ended last.
+        self.ended_at: OrderedDict[int, int] = OrderedDict()
         self.owned: tuple[int, int] | None = None  # place and time of our last ownership record
         self.released = False  # whether that one says that we let go
         self.owed: set[bytes] = set()  # keys whose last record is void, to be written again
@@ -103,6 +104,14 @@ class Partition:
             return self._heads[offset]
         return self.rows.get(offset)
 
+    def unheard_of(self, offset: int) -> bool:
+        """Whether a job has no row, and has had none that was removed."""
+        return (
+            offset not in self._heads
+            and offset >= self.marks.swept.next
+            and offset not in self.rows
+        )
+
     def before(self, offset: int) -> int | None:
         """The place of the job's newest row in the changelog; ``None``: it isn't known (yet)."""
         return None if offset in self._heads else self.places.get(offset)
@@ -117,7 +126,7 @@ class Partition:
         if job is not None:
             self.ended_at[offset] = place
             if len(self.ended_at) > RECENT:
-                del self.ended_at[next(iter(self.ended_at))]
+                self.ended_at.popitem(last=False)
 
     def holder(self, key: str) -> tuple[int, Job] | None:
         """The job that has an idempotency key, as ``Job.scoped_key`` gives it: its offset and its

@@ -27,6 +27,7 @@ class Transitions:
 
     def __init__(self, known: Callable[[str], bool] = lambda name: True) -> None:
         self._known = known
+        self._names: dict[str, str] = {}  # of handlers that are known
         self.finished: Counter[tuple[str, Status]] = Counter()  # by handler and state
         self.reruns: Counter[str] = Counter()  # by handler: failed or timed out, and reruns left
         self.interruptions: Counter[str] = Counter()  # by handler: to be begun again
@@ -37,7 +38,7 @@ class Transitions:
         """A row is durable; ``before`` is the one that it was made from."""
         if job is before:
             return  # written once more, beside a mark
-        handler = job.handler if self._known(job.handler) else UNKNOWN
+        handler = self._names.get(job.handler) or self._name(job.handler)
         status = job.status
         failed = status is Status.FAILED
         if status.final:
@@ -56,6 +57,12 @@ class Transitions:
             _tell_failure(JobId(partition, offset), job)
         if logger.isEnabledFor(logging.DEBUG):
             _tell(JobId(partition, offset), job, before)
+
+    def _name(self, handler: str) -> str:
+        if not self._known(handler):
+            return UNKNOWN  # and not kept: there is no end of such names
+        self._names[handler] = handler
+        return handler
 
 
 def _tell_failure(job_id: JobId, job: Job) -> None:

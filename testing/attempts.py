@@ -11,7 +11,7 @@ import msgspec
 
 from agents.admission import first_row
 from agents.callers import Callers, Progress
-from agents.runner import Limits
+from agents.limits import Limits
 from execution.executor import Failed
 from jobs.codec import decode_request, encode_field
 from jobs.model import Job, JobId, Status

@@ -12,9 +12,10 @@ from agents.dead import DeadLetters
 from agents.feed import Feed
 from agents.jobs import Intake
 from agents.keys import Keys
+from agents.limits import Limits
 from agents.resume import Resume
 from agents.retries import Retries
-from agents.runner import Limits, Runner
+from agents.runner import Runner
 from agents.submit import Submitter
 from agents.sweep import Sweeper
 from jobs.context import Context

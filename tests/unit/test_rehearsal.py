@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import handlers  # noqa: F401 - registers those that come with the worker
-from agents.runner import Limits
+from agents.limits import Limits
 from jobs.model import Job, JobId, Status
 from jobs.registry import HANDLERS
 from jobs.resources import Resources
