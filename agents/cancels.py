@@ -19,6 +19,8 @@ from tables.fold import row_key
 from tables.jobs import Change, JobTable, now_ms
 from tables.partition import Partition, PartitionLost
 
+MAX_WHY_CHARS = 500
+
 
 class CancelRecord(msgspec.Struct, frozen=True):
     """The value of a record on ``jobs-cancel``: which job, who asks, and why."""
@@ -29,6 +31,12 @@ class CancelRecord(msgspec.Struct, frozen=True):
 
 
 _DECODER = msgspec.json.Decoder(CancelRecord)
+
+
+def entry(job_id: JobId, who: str, why: str) -> Entry:
+    """A record on ``jobs-cancel``, in the job's partition: by that it reaches the owner."""
+    value = msgspec.json.encode(CancelRecord(str(job_id), who, why))
+    return Entry(job_id.partition, row_key(job_id), value)
 
 
 class Cancels:
@@ -57,9 +65,7 @@ class Cancels:
         Raises:
             NotWritten: Kafka doesn't acknowledge.
         """
-        value = msgspec.json.encode(CancelRecord(str(job_id), who, why))
-        entry = Entry(job_id.partition, row_key(job_id), value)
-        await self._writer.write(self._topic, [entry], timeout_s)
+        await self._writer.write(self._topic, [entry(job_id, who, why)], timeout_s)
 
     async def handle(self, part: Partition, records: Sequence[Record]) -> None:
         """Carry cancels out; all are recorded when this returns.

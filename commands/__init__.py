@@ -2,6 +2,7 @@
 what one does with the log. Each module has one; its class is Faust's command of that name."""
 
 from commands import (
+    cancel,
     handlers,
     inspect,
     jobs,
@@ -17,6 +18,7 @@ from commands import (
 )
 
 __all__ = [
+    "cancel",
     "handlers",
     "inspect",
     "jobs",

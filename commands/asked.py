@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from commands.base import CommandError, option
 from inspection.wanted import IdRange, Span, Wanted
 from jobs.errors import InvalidId, InvalidTime
 from jobs.model import JobId, Status
 from jobs.times import parse_time
+from submission.source import Source
 
 TIMES = "a time such as 2026-11-27T10:00Z, '10m ago', or an epoch"
 
@@ -24,6 +25,43 @@ def parse_id(text: str) -> JobId:
         return JobId.parse(text)
     except InvalidId as exc:
         raise CommandError(str(exc)) from None
+
+
+async def read_ids(texts: Sequence[str]) -> list[JobId]:
+    """Ids, in the order in which they are given and each once; ``-`` stands for those on standard
+    input, one a line.
+
+    Raises:
+        CommandError: one is wrong, or a range, or none is given.
+    """
+    if not texts:
+        raise CommandError("which jobs? Give their ids, or - to read ids from standard input")
+    found: list[JobId] = []
+    for text in several("id", texts):
+        if text == "-":
+            found += await _lines()
+        elif ".." in text:
+            raise CommandError(
+                f"{text} is a range, and here each job is named: `faust -A app jobs {text} --state "
+                "waiting,executing --json | jq -r .id` has the ids of those that haven't ended"
+            )
+        else:
+            found.append(parse_id(text))
+    return list(dict.fromkeys(found))
+
+
+async def _lines() -> list[JobId]:
+    try:
+        data = b"".join([some async for some in Source("-").steps()])
+    except OSError as exc:
+        raise CommandError(f"standard input can't be read: {exc.strerror}") from None
+    found = []
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        try:
+            found += [parse_id(line.strip())] if line.strip() else []
+        except CommandError as exc:
+            raise CommandError(f"standard input, line {number}: {exc}") from None
+    return found
 
 
 def parse_ids(texts: Iterable[str]) -> tuple[IdRange, ...]:

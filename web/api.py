@@ -8,6 +8,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from faust.exceptions import NotReady
 
 from agents.admission import check
+from agents.cancels import MAX_WHY_CHARS
 from jobs.codec import decode_request
 from jobs.errors import InvalidRequest
 from jobs.labels import Labels, partition_of
@@ -21,7 +22,7 @@ from web.owner import FORWARDED, USER
 from web.problems import BadRequest, Conflict, TooLarge, TooMany, Unavailable, Unprocessable
 from web.site import JobsView, Site
 from web.waiting import wait_seconds
-from web.wire import MAX_WHY_CHARS, CancelBody
+from web.wire import CancelBody
 
 WRITE_S = 5.0
 CANCEL_WAIT_S = 1.0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-MAX_WHY_CHARS = 500
+from agents.cancels import MAX_WHY_CHARS
 
 
 class CancelBody(msgspec.Struct, frozen=True):
