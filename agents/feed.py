@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 BATCH = 500  # records handled together at most
 INBOX = 2_000  # records that wait, about at most; then no more are fetched until half are left
 RETRY_S = 1.0
+CATCH_UP = 20_000  # more than so many records don't hold a start up
 
 Handle = Callable[[Partition, Sequence[Record]], Awaitable[None]]
 
@@ -83,6 +84,20 @@ class Feed:
     def assign(self, partition: int, place: int) -> None:
         """A partition is ours; ``place`` is the first that has not been handled."""
         self.places[partition] = place
+
+    async def catch_up(self, part: Partition, end: int) -> None:
+        """Handle what is in the log of a partition that is ours and not served yet, up to ``end``.
+
+        Raises:
+            PartitionLost, KafkaError, NotWritten: it is assigned and caught up once more, later.
+        """
+        p = part.number
+        while 0 < end - self.places[p] <= CATCH_UP:
+            stop = min(end, self.places[p] + BATCH)
+            records = await self._reader.read(self.topic, p, self.places[p], stop)
+            if records:
+                await self._handle(part, records)
+            self.places[p] = stop
 
     def forget(self, partition: int) -> None:
         """A partition is no longer ours."""

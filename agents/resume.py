@@ -53,7 +53,7 @@ class Resume:
         feeds: Sequence[Feed],
         changelog: str,
     ) -> None:
-        """``feeds``: jobs first."""
+        """``feeds``: jobs first, cancels last."""
         self._app = app
         self._table = table
         self._takeover = takeover
@@ -176,9 +176,12 @@ class Resume:
                     held = dict(self._table.served)
                     taken = await self._takeover.take(sorted(wanted), held)
                     places = await self._places([t.partition for t in taken if not t.kept])
+                    cancels, fresh = self._feeds[-1].topic, list(places)
+                    ends = await self._reader.ends(cancels, fresh) if fresh else {}
                     for each in taken:
                         if not each.kept:
-                            await self._resume(each, places[each.partition.number])
+                            n = each.partition.number
+                            await self._resume(each, places[n], ends[n])
                     return
                 except (KafkaError, NotWritten, PartitionLost) as exc:
                     logger.warning("taking partitions over waits for Kafka: %s", exc)
@@ -188,8 +191,9 @@ class Resume:
                             each.partition.alive = False  # cut short: nobody writes under it
                 await asyncio.sleep(RETRY_S)
 
-    async def _resume(self, taken: Taken, places: dict[str, int]) -> None:
-        """Bring unfinished rows in order, then serve the partition and let its jobs run."""
+    async def _resume(self, taken: Taken, places: dict[str, int], cancels_end: int) -> None:
+        """Bring unfinished rows in order, carry out the cancels that are there, then serve the
+        partition and let its jobs run: none that was canceled while nobody had it begins."""
         part = taken.partition
         part.on_lost = self.lost
         part.on_foreign = self.foreign
@@ -205,6 +209,7 @@ class Resume:
             await self._table.write(part, broken[i : i + _BATCH])
         for feed in self._feeds:
             feed.assign(part.number, places[feed.topic])
+        await self._feeds[-1].catch_up(part, cancels_end)
         self._table.serve(part)
         for offset, _ in open_rows:
             self._runner.take_up(part, offset)

@@ -132,10 +132,9 @@ def _pending(n: int, owners: Mapping[int, Owner | None]) -> str:
     if n not in owners:  # Kafka didn't tell
         return text
     if owner is None or owner.released:
-        who = f"no worker has partition {n} now: the next one"
-    else:
-        who = f"{owner.worker or 'its worker'}, or who has partition {n} next,"
-    return f"{text}; {who} carries it out unless the job ends first"
+        return f"{text}; no worker has partition {n} now: the next one does it before it runs jobs"
+    who = owner.worker or "its worker"
+    return f"{text}; {who}, or who has partition {n} next, does it unless the job ends first"
 
 
 def _seconds(wait: str) -> float:

@@ -101,15 +101,15 @@ def no_resume() -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(self._runner, name)
 
-    async def leaving(self: Resume, taken: Taken, places: dict[str, int]) -> None:
+    async def leaving(self: Resume, taken: Taken, *places: Any) -> None:
         runner = self._runner
         self._runner = cast(Any, Idle(runner))
         try:
-            await resume(self, taken, places)
+            await resume(self, taken, *places)
         finally:
             self._runner = runner
 
-    Resume._resume = leaving  # type: ignore[method-assign]
+    Resume._resume = leaving  # type: ignore[method-assign, assignment]
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {

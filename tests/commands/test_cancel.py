@@ -162,14 +162,14 @@ def test_with_no_worker_a_cancel_waits_in_the_log(cluster: Cluster) -> None:
     status, written, detail = told[executing]
     assert (status, written) == ("executing", True)
     who = rf"\S+, or who has partition {executing.split('-')[0]} next,"
-    text = "the cancel is in the log; {} carries it out unless the job ends first"
-    assert re.fullmatch(text.format(who), detail or ""), detail
+    text = "the cancel is in the log; "
+    assert re.fullmatch(f"{text}{who} does it unless the job ends first", detail or ""), detail
     worker = cluster.worker()
     assert cluster.all_final([executing])[executing]["status"] == "canceled"
     assert worker.terminate() == 0
 
     unread = cluster.produce([b'{"handler": "echo", "delay": "1h"}'] * 2, partition=2)
-    nobody = text.format("no worker has partition 2 now: the next one")
+    nobody = f"{text}no worker has partition 2 now: the next one does it before it runs jobs"
     told = canceled(cluster, unread[0], "--wait", "500ms", code=1)
     assert told == {unread[0]: ("waiting", True, nobody)}
     assert canceled(cluster, unread[1], "--no-wait") == {unread[1]: ("waiting", True, nobody)}

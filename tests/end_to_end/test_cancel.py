@@ -102,3 +102,16 @@ def test_a_cancel_reaches_its_job_past_any_backlog(cluster: Cluster) -> None:
             )
         until(lambda ids=ids: {worker.status(i)["status"] for i in ids} == {"canceled"}, 20, "stop")  # type: ignore[misc]
     assert set(worker.get("/stats").json["workers"][0]["gaps"].values()) == {0}
+
+
+def test_what_was_canceled_while_no_worker_ran_never_begins(cluster: Cluster) -> None:
+    cluster.worker().terminate()  # the topics are there
+    ids = cluster.produce([b'{"handler": "echo"}'] * 40)
+    for id in ids:
+        asked = json.dumps({"id": id, "who": "test"}).encode()
+        cluster.produce([asked], topic=f"{cluster.jobs}-cancel", partition=int(id.split("-")[0]))
+    cluster.worker()
+    cluster.all_final(ids)
+    assert {tuple(row["status"] for row in rows) for rows in cluster.history().values()} == {
+        ("canceled",)
+    }
