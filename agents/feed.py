@@ -91,13 +91,15 @@ class Feed:
         Raises:
             PartitionLost, KafkaError, NotWritten: it is assigned and caught up once more, later.
         """
-        p = part.number
-        while 0 < end - self.places[p] <= CATCH_UP:
-            stop = min(end, self.places[p] + BATCH)
-            records = await self._reader.read(self.topic, p, self.places[p], stop)
+        p, place = part.number, self.places[part.number]
+        if end - place > CATCH_UP:
+            return  # they come as all others do
+        while place < end and self.places.get(p) == place:
+            stop = min(end, place + BATCH)
+            records = await self._reader.read(self.topic, p, place, stop)
             if records:
                 await self._handle(part, records)
-            self.places[p] = stop
+            place = self.places[p] = stop
 
     def forget(self, partition: int) -> None:
         """A partition is no longer ours."""

@@ -361,6 +361,33 @@ async def test_over_at_once_when_nothing_ever_ran() -> None:
     await Attempt("a").over()
 
 
+async def test_who_begins_it_is_told_once_and_then_that_it_is_over() -> None:
+    told: list[object] = []
+    attempt = Attempt("a")
+    attempt.begin(quick, LONG_S, told.append)
+    attempt.when_over(lambda: told.append("over"))
+    assert told == []
+    await attempt.over()
+    await turns()
+    attempt.stop(Interrupted())
+    attempt.when_over(lambda: told.append("over still"))
+    assert told == [Returned(5), "over", "over still"]
+
+
+async def test_who_begins_one_that_was_stopped_is_told_at_once() -> None:
+    told: list[object] = []
+    attempt = Attempt("a")
+    attempt.stop(Interrupted())
+    attempt.begin(forever, LONG_S, told.append)
+    attempt.when_over(lambda: told.append("over"))
+    assert told == [Interrupted(), "over"]
+
+
+async def quick() -> int:
+    """Needs no time."""
+    return 5
+
+
 async def test_many_may_wait_for_the_end() -> None:
     go_on = asyncio.Event()
     attempt = Attempt("a")

@@ -196,6 +196,42 @@ async def test_partitions_do_not_wait_for_each_other() -> None:
     assert world.sink.seen == {0: [0, 1], 1: [0, 1]}
 
 
+# Before a partition is served
+
+
+@asynchronous
+async def test_what_is_there_is_caught_up_with_before_anything_is_delivered() -> None:
+    world = World(9)
+    part = world.served.pop(0)
+    world.feed.assign(0, 2)
+    await world.feed.catch_up(part, 7)
+    assert [offsets for _, offsets in world.sink.calls] == [[2, 3, 4, 5], [6]]
+    world.served[0] = part
+    await world.deliver(*range(9))
+    await world.settle()
+    assert world.seen == list(range(2, 9)), "and each is handled once"
+    assert (world.place, world.feed.gaps) == (9, 0)
+
+
+@asynchronous
+async def test_an_error_while_it_is_caught_up_leaves_the_place_where_it_was() -> None:
+    world = World(9)
+    world.sink.errors.append(NotWritten("no"))
+    with pytest.raises(NotWritten):
+        await world.feed.catch_up(world.served[0], 9)
+    assert (world.place, world.seen) == (0, [])
+    await world.feed.catch_up(world.served[0], 9)
+    assert (world.place, world.seen) == (9, list(range(9)))
+
+
+@asynchronous
+async def test_very_many_are_left_to_be_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CATCH_UP", 8)
+    world = World(9)
+    await world.feed.catch_up(world.served[0], 9)
+    assert (world.place, world.seen) == (0, [])
+
+
 # Gaps
 
 
