@@ -6,10 +6,11 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, NoReturn
 
@@ -127,7 +128,7 @@ class Callers:
             attempt=row.attempt,
             max_attempts=row.max_attempts,
             submitted_at_ms=row.submitted_at,
-            deadline=datetime.now(UTC) + timedelta(seconds=timeout_s),
+            deadline=datetime.fromtimestamp(time.time() + timeout_s, UTC),
             rehearsal=self.rehearsal,
             logger=BoundLogger.of(job_id, row.attempt, handler.name),
             traceparent=trace.current.get(),

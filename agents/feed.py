@@ -87,19 +87,29 @@ class Feed:
 
     async def catch_up(self, part: Partition, end: int) -> None:
         """Handle what is in the log of a partition that is ours and not served yet, up to ``end``.
+        What is left is delivered, or found as a gap.
 
         Raises:
             PartitionLost, KafkaError, NotWritten: it is assigned and caught up once more, later.
         """
         p, place = part.number, self.places[part.number]
         if end - place > CATCH_UP:
-            return  # they come as all others do
+            logger.info("%s-%d: %d records are left for later", self.topic, p, end - place)
+            return
         while place < end and self.places.get(p) == place:
             stop = min(end, place + BATCH)
             records = await self._reader.read(self.topic, p, place, stop)
-            if records:
-                await self._handle(part, records)
-            place = self.places[p] = stop
+            try:
+                if records:
+                    await self._handle(part, records)
+            except (PartitionLost, KafkaError, NotWritten):
+                raise
+            except Exception:
+                logger.exception(
+                    "%s-%d stops at offset %d; please report this", self.topic, p, place
+                )
+                return
+            place = self.places[p] = records[-1].offset + 1 if records else stop
 
     def forget(self, partition: int) -> None:
         """A partition is no longer ours."""

@@ -210,6 +210,7 @@ class Resume:
         for feed in self._feeds:
             feed.assign(part.number, places[feed.topic])
         await self._feeds[-1].catch_up(part, cancels_end)
+        part.check()
         self._table.serve(part)
         for offset, _ in open_rows:
             self._runner.take_up(part, offset)

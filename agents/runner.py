@@ -162,7 +162,7 @@ class Runner:
             self._left(job_id)
         elif self.tracing is not None or row.traceparent is not None:
             self._pool.run(job_id)
-        elif self._pool.take(job_id):
+        elif attempt.stopped or self._pool.take(job_id):
             self._run(job_id, True)
         else:
             self._pool.wait(job_id, partial(self._run, job_id))
@@ -179,7 +179,8 @@ class Runner:
 
     def _came_to(self, job_id: JobId, outcome: Outcome) -> None:
         part, row, attempt = self._begun[job_id]
-        self._took(row.handler).observe(self._loop.time() - attempt.began_at)
+        if not attempt.stopped:
+            self._took(row.handler).observe(self._loop.time() - attempt.began_at)
         try:
             self._settling.settle(part, job_id, row, outcome, attempt)
         except Exception:
@@ -338,7 +339,7 @@ class Runner:
             if row is None:
                 self._forget(job_id, attempt)
                 return
-            if not (self._pool.take(job_id) or await self._pool.slot(job_id)):
+            if not (attempt.stopped or self._pool.take(job_id) or await self._pool.slot(job_id)):
                 attempt.stop(Interrupted())  # unless it has been stopped: those before it are long
             outcome = await self._execute(job_id, row, attempt)
             self._settling.settle(part, job_id, row, outcome, attempt)
@@ -395,7 +396,8 @@ class Runner:
                 ended(outcome)
                 return outcome
         finally:
-            self._took(row.handler).observe(loop.time() - began)
+            if not attempt.stopped:
+                self._took(row.handler).observe(loop.time() - began)
 
     def _call(
         self, job_id: JobId, row: Job, attempt: Attempt

@@ -153,6 +153,11 @@ class Attempt:
         if self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped before its handler was called."""
+        return self._task is None and self._outcome is not None
+
     def when_over(self, then: Callable[[], None]) -> None:
         """Call it when ``over`` would return; at once, if the handler's code has ended."""
         if self._task is None or self._task.done():

@@ -109,18 +109,20 @@ class Lane(Generic[K]):
         """A key needn't wait for its slot any more."""
         self._end(key, has=False)
 
-    def release(self, key: K) -> None:
-        """A key is over: whoever waits for its slot has it."""
+    def release(self, key: K) -> bool:
+        """A key is over: whoever waits for its slot has it. False: it had begun ahead, and got
+        none."""
         self.begun.discard(key)
         since = self.running.pop(key, None)
         if since is None:
-            return
+            return not self._ahead_most
         now = self._loop.time()
-        self._note(now - since)
+        self._note(now - since, now)
         while self._ready and len(self.running) < self.slots:
             ready = next(iter(self._ready))
             self.running[ready] = now
             self._end(ready, has=True)
+        return True
 
     def _end(self, key: K, *, has: bool) -> None:
         waiting = self._ready.pop(key, None)
@@ -140,12 +142,18 @@ class Lane(Generic[K]):
         for key in list(self._ready):
             self.skip(key)
 
-    def _note(self, taken_s: float) -> None:
+    def _note(self, taken_s: float, now: float) -> None:
         self._taken_s += (min(taken_s, _MOST_S) - self._taken_s) / _SHARE
         if self._taken_s > LONG_S:
             self._ahead = 0
         else:
-            soon = self.slots * AHEAD_S / max(self._taken_s, 1e-6)
+            # Those that hold on to their slots turn nothing over, and aren't in the average.
+            long = 0
+            for since in self.running.values():  # the oldest first
+                if now - since <= LONG_S:
+                    break
+                long += 1
+            soon = (self.slots - long) * AHEAD_S / max(self._taken_s, 1e-6)
             self._ahead = min(self._ahead_most, int(soon))
 
 

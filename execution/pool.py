@@ -233,9 +233,9 @@ class Pool(Generic[K]):
         except Exception:
             logger.exception("%s: its slot's work raised; please report this", key)
         finally:
-            lane.release(key)
+            unused = not lane.release(key)
             for limit in limits:
-                limit.give()
+                limit.give(unused=unused)
             if limits:
                 self._fill_all()  # what was over the limit may stand in either lane
             else:

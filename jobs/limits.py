@@ -49,6 +49,8 @@ class Limit:
         self._running += 1
         self._next_at = max(now, self._next_at) + self._gap_s
 
-    def give(self) -> None:
-        """One has ended."""
+    def give(self, *, unused: bool = False) -> None:
+        """One has ended; ``unused``: it had not really begun, and the next one needn't wait."""
         self._running -= 1
+        if unused:
+            self._next_at -= self._gap_s

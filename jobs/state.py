@@ -277,6 +277,7 @@ def _change(job: Job, event: Event, **fields: Any) -> Job:
 
 def _final(job: Job, event: Event, now: int, **fields: Any) -> Job:
     # Data and trace are dropped: the record has them, and final rows are the many.
+    fields.setdefault("crashes", 0)
     return _change(
         job,
         event,
@@ -284,7 +285,7 @@ def _final(job: Job, event: Event, now: int, **fields: Any) -> Job:
         next_attempt_at=None,
         data=msgspec.UNSET,
         traceparent=None,
-        **{"crashes": 0, **fields},
+        **fields,
     )
 
 

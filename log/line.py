@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -92,15 +93,12 @@ class Line:
             if not taken:
                 return  # too large, all of them
             batch.close()
-            until = put_at + self._timeout_s
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(put_at + self._timeout_s):
                 ack = await self._handed_over(producer, batch)
-            # A batch that aiokafka has is its own: it goes on with it whoever waits. What it comes
-            # to then is nobody's, and asyncio would tell us so.
-            ack.add_done_callback(_look_at)
-            await asyncio.wait([ack], timeout=max(until - self._loop.time(), 0.0))
-            if not ack.done():
-                raise TimeoutError
+                # A batch that aiokafka has is its own: it goes on with it whoever waits.
+                landed: asyncio.Future[None] = self._loop.create_future()
+                ack.add_done_callback(partial(_land, landed))
+                await landed
             meta = ack.result()
         except KafkaError as exc:
             self._failed(taken or self._rest(), exc)  # the producer is closed
@@ -165,9 +163,11 @@ class Line:
         raise UnknownTopicOrPartitionError(f"the broker knows no {self._topic}-{self._partition}")
 
 
-def _look_at(ack: asyncio.Future[RecordMetadata]) -> None:
+def _land(landed: asyncio.Future[None], ack: asyncio.Future[RecordMetadata]) -> None:
     if not ack.cancelled():
-        ack.exception()
+        ack.exception()  # what comes late is nobody's, and asyncio would tell us so
+    if not landed.done():
+        landed.set_result(None)
 
 
 def _refuse(told: Told, error: Exception) -> None:

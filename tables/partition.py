@@ -174,7 +174,8 @@ class Partition:
         if job is not None:
             if before is not None and before.key is not None and before.key != job.key:
                 self._release(offset, before)  # a topic that was made again
-            self.claim(offset, job)
+            if job.key is not None:
+                self.claim(offset, job)
 
     async def landed(self, offset: int) -> None:
         """Wait until the job's newest row is one that readers see.

@@ -9,6 +9,7 @@ import pytest
 from execution import lane as module
 from execution.lane import Lane
 from execution.pool import Pool
+from jobs.limits import Limit, Rate
 
 pytestmark = pytest.mark.asyncio
 
@@ -23,7 +24,7 @@ async def turns(count: int = 10) -> None:
 def quick(lane: Lane[int], each_s: float = 0.001) -> None:
     """As if slots had been taken for so long, for a while."""
     for _ in range(100):
-        lane._note(each_s)
+        lane._note(each_s, asyncio.get_running_loop().time())
 
 
 def begun(*keys: int, slots: int = 2) -> Lane[int]:
@@ -51,8 +52,40 @@ async def test_as_many_begin_ahead_as_find_a_slot_soon() -> None:
 async def test_one_long_job_is_soon_forgotten() -> None:
     lane: Lane[int] = Lane(10, AHEAD)
     quick(lane)
-    lane._note(3_600.0)
+    lane._note(3_600.0, asyncio.get_running_loop().time())
     assert lane.free > 10
+
+
+async def test_slots_that_are_held_on_to_let_nobody_begin_ahead() -> None:
+    lane: Lane[int] = Lane(10, 1_000)
+    for key in range(9):
+        assert lane.take(key)
+        lane.running[key] -= module.LONG_S + 1
+    quick(lane, 0.05)
+    assert lane.free in (10 + 2, 10 + 3), "one slot × AHEAD_S / 0.05 s"
+
+
+async def test_what_gets_no_slot_leaves_its_turn_to_the_next() -> None:
+    limit = Limit(rate=Rate(1, 3_600.0))
+    tries: list[int] = []
+
+    async def work(key: int) -> None:
+        if pool.take(key):
+            tries.append(key)
+            return
+        pool.first._loop.call_soon(pool.skip, key)
+        assert not await pool.slot(key)
+
+    pool: Pool[int] = Pool(1, 1, work, lambda group: [limit] if group else [], ahead=AHEAD)
+    quick(pool.first)
+    assert pool.claim(0, "")
+    assert pool.take(0)
+    pool.add(1, rerun=False, group="limited")
+    await turns()
+    pool.give_back(0)
+    pool.add(1, rerun=False, group="limited")
+    await turns()
+    assert tries == [1]
 
 
 async def test_no_more_run_than_there_are_slots_and_in_the_order_in_which_they_are_ready() -> None:
