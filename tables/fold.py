@@ -78,7 +78,8 @@ class Fold:
     is void, so that compaction would keep the wrong one: the owner writes them again.
     ``next`` is where to read on. ``owned`` is the place and the time (epoch ms) of the ownership
     record that counts. ``changed``, when it is a set, gets the keys whose records counted.
-    ``places`` are those of unfinished jobs' rows in the changelog, by offset.
+    ``places`` are those of unfinished jobs' rows in the changelog, by offset. ``owners`` are the
+    instances whose fences have come to count, one after another.
     """
 
     partition: int
@@ -91,6 +92,7 @@ class Fold:
     owned: tuple[int, int] | None = None
     changed: set[bytes] | None = None
     places: dict[int, int] = field(default_factory=dict)
+    owners: set[str] = field(default_factory=set)
 
     @property
     def swept(self) -> Swept:
@@ -145,6 +147,7 @@ class Fold:
                 return
             # Mostly at its ownership record; at a row if that has been compacted away.
             self.fence, self.released = fence, False
+            self.owners.add(fence.instance)
         self.stale.discard(key)
         if self.changed is not None:
             self.changed.add(key)

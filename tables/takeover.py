@@ -156,7 +156,7 @@ class Takeover:
         async with part.alone():
             fold = Fold(part.number, fence=part.fence, next=part.cursor)
             await self._read_on([fold])
-            if fold.fence.instance == self._me.instance and part.alive:
+            if self._alone_in(fold) and part.alive:
                 part.fence = Fence(fold.fence.number + 1, self._me.instance)
                 entry = self._ownership(part.number, part.fence)
                 try:
@@ -168,13 +168,19 @@ class Takeover:
                     # rows under the new one could count, though we have not read his.
                     part.lose("its new fence may not be in the log")
                     raise
-            if fold.fence != part.fence or not part.alive:
+            # Another one may have owned it between the two reads, under a fence with our number and
+            # a smaller instance: then ours counts, and we have not read his rows.
+            if fold.fence != part.fence or not self._alone_in(fold) or not part.alive:
                 part.lose("another worker owned it meanwhile")
                 return False
             part.read(fold)
             part.owed |= fold.stale
             await self._rewrite(part)
             return True
+
+    def _alone_in(self, fold: Fold) -> bool:
+        """Whether nobody but us has owned a partition in what was read."""
+        return fold.fence.instance == self._me.instance and fold.owners <= {self._me.instance}
 
     async def _own(self, folds: Sequence[Fold]) -> None:
         wanted = {fold.partition: Fence(fold.fence.number + 1, self._me.instance) for fold in folds}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tables.fold import OWNER_KEY
 from tables.partition import Partition
 from tests.model.kafka import P
+from tests.model.machine import Histories
 from tests.model.worker import CANCEL, CHANGELOG, JOBS, Worker
 from tests.model.world import World
 
@@ -142,3 +143,26 @@ def test_what_got_into_the_log_before_a_keys_record_has_the_key(world: World) ->
     assert world.kafka.topic(JOBS).end == 2, "the write was on its way, or it proves nothing"
     assert world.answers["a"] == [0, 0]
     world.settle()
+
+
+def test_an_owner_in_between_under_a_fence_with_our_number_is_noticed() -> None:
+    """The second worker keeps the partition over a rebalance: it has read the changelog, and its
+    new fence is on its way. Meanwhile the first takes over under the same number, and writes; the
+    fence that comes then is the higher one, by its instance."""
+    history = Histories()
+    try:
+        history.begin(values=[], steps=2000)
+        history.look(who=0, then=(0, 0))
+        history.look(who=1, then=(0, 0))
+        history.assign(who=1, steps=13)
+        history.look(who=0, then=(1, 1))
+        history.assign(who=0, steps=8)
+        history.assign(who=1, steps=20)
+        history.look(who=0, then=(1, 1))
+        history.assign(who=1, steps=5)
+        history.post(who=0, key="a", then=(0, 2000))
+    finally:
+        history.teardown()
+    fences = [dict(r.headers)["fence"] for r in history.world.kafka.topic(CHANGELOG).records]
+    both = [b"3 w0", b"3 w1"]
+    assert [f for f in dict.fromkeys(fences) if f in both] == both, "or it proves nothing"
