@@ -47,9 +47,10 @@ def test_trouble_of_an_open_stream_is_over_when_it_is(
     page: Page, cluster: Cluster, network: Proxy
 ) -> None:
     worker = cluster.worker(KAFKA=network.address)
-    page.goto(f"{worker.url}/#/jobs")
+    with page.expect_response(re.compile(r"/job/events")) as opened:  # not only asked for
+        page.goto(f"{worker.url}/#/jobs")
+    assert opened.value.status == 200
     expect(page.get_by_text("No job matches.")).to_be_visible()
-    until(lambda: streams(worker) == 1, 20, "it listens")
     network.cut()
     said = page.locator("#bars").get_by_text("Kafka can't be read now; it is tried again")
     expect(said).to_be_visible(timeout=60_000)
