@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 # Bounds of the histogram of attempts, in seconds.
 ATTEMPT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 SLOT_WAIT_S = 0.05  # before it is looked again whether the pace is brisk still
-AHEAD = 200  # so many jobs, at most, write that they execute before they have a slot
+AHEAD = 1_000  # so many jobs, at most, write that they execute before they have a slot
 _STOP_S = 5.0  # for handlers to end after they were interrupted in a drain
 
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable
 from functools import cached_property, partial
-from typing import Generic, NamedTuple, TypeVar
-
-from execution.clocks import Clocks
+from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
@@ -22,13 +20,6 @@ LONG_S = 0.5  # where slots are taken for so long on average, none begins ahead
 WAIT_S = 1.0  # whoever has begun ahead and still has no slot is told to begin again
 _MOST_S = 2.0  # as what a longer time counts, so that one long job isn't felt for long
 _SHARE = 8  # each time counts for so much of the average
-
-
-class _Waiting(NamedTuple):
-    """A key that waits for its slot."""
-
-    then: Callable[[bool], None]
-    stop_clock: Callable[[], None]
 
 
 class Lane(Generic[K]):
@@ -41,12 +32,13 @@ class Lane(Generic[K]):
         self.group_of: dict[K, str] = {}  # of what stands in line
         self.begun: set[K] = set()
         self.running: dict[K, float] = {}  # since when each has its slot, by the loop's clock
-        self._ready: dict[K, _Waiting] = {}  # begun ahead, and waiting for a slot
+        # Begun ahead, and waiting for a slot: whom to tell, and since when. The first came first.
+        self._ready: dict[K, tuple[Callable[[bool], None], float]] = {}
+        self._alarm: asyncio.TimerHandle | None = None  # for the first of them
         self._ahead_most = ahead
         self._ahead = 0
         self._taken_s = _MOST_S  # how long a slot is taken, on average
         self._stopped = False
-        self._clocks = Clocks()
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -91,9 +83,10 @@ class Lane(Generic[K]):
         of ``skip``, ``stop``, or ``WAIT_S``."""
         if self._stopped:
             self._loop.call_soon(then, False)
-        else:
-            stop_clock = self._clocks.start(WAIT_S, lambda _: self._late(key))
-            self._ready[key] = _Waiting(then, stop_clock)
+            return
+        self._ready[key] = (then, self._loop.time())
+        if self._alarm is None:
+            self._alarm = self._loop.call_later(WAIT_S, self._look)
 
     async def slot(self, key: K) -> bool:
         """As ``wait``, for one who can."""
@@ -127,20 +120,29 @@ class Lane(Generic[K]):
     def _end(self, key: K, *, has: bool) -> None:
         waiting = self._ready.pop(key, None)
         if waiting is not None:
-            waiting.stop_clock()
             # Not at once: who is told may end, and so give his slot to the next.
-            self._loop.call_soon(waiting.then, has)
+            self._loop.call_soon(waiting[0], has)
 
-    def _late(self, key: K) -> None:
-        # Slots no longer turn over quickly: none begins ahead until they do again.
-        self._taken_s, self._ahead = _MOST_S, 0
-        self.skip(key)
+    def _look(self) -> None:
+        """Give up those who have waited for too long."""
+        self._alarm = None
+        now = self._loop.time()
+        while self._ready:
+            key, (_, since) = next(iter(self._ready.items()))
+            if since + WAIT_S > now:
+                self._alarm = self._loop.call_at(since + WAIT_S, self._look)
+                return
+            # Slots no longer turn over quickly: none begins ahead until they do again.
+            self._taken_s, self._ahead = _MOST_S, 0
+            self.skip(key)
 
     def stop(self) -> None:
         """Give slots to nobody who waits for one."""
         self._stopped = True
         for key in list(self._ready):
             self.skip(key)
+        if self._alarm is not None:
+            self._alarm.cancel()
 
     def _note(self, taken_s: float, now: float) -> None:
         self._taken_s += (min(taken_s, _MOST_S) - self._taken_s) / _SHARE

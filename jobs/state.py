@@ -275,12 +275,12 @@ def _change(job: Job, event: Event, **fields: Any) -> Job:
     return msgspec.structs.replace(job, status=after(job.status, event), **fields)
 
 
-def _final(job: Job, event: Event, now: int, **fields: Any) -> Job:
+def _final(job: Job, event: Event, now: int, crashes: int = 0, **fields: Any) -> Job:
     # Data and trace are dropped: the record has them, and final rows are the many.
-    fields.setdefault("crashes", 0)
-    return _change(
+    return msgspec.structs.replace(
         job,
-        event,
+        status=after(job.status, event),
+        crashes=crashes,
         finished_at=now,
         next_attempt_at=None,
         data=msgspec.UNSET,

@@ -65,12 +65,14 @@ class Line:
         self._partition = partition
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Entry, Told, float]] = deque()
+        # Key, value, headers, whom to tell, and since when it waits. No objects with names: two of
+        # these are made for each job.
+        self._waiting: deque[tuple[bytes | None, bytes | None, Headers, Told, float]] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, entry: Entry, told: Told) -> None:
+    def put(self, key: bytes | None, value: bytes | None, headers: Headers, told: Told) -> None:
         """Take a record; ``told`` is called in any case, in the order of the log."""
-        self._waiting.append((entry, told, self._loop.time()))
+        self._waiting.append((key, value, headers, told, self._loop.time()))
         if self._task is None:
             # Not at once: what else is put in this step of the loop goes with it.
             self._task = self._loop.create_task(self._run())
@@ -88,7 +90,7 @@ class Line:
         try:
             producer = self._producer()
             batch = producer.create_batch()
-            put_at = self._waiting[0][2]
+            put_at = self._waiting[0][4]
             self._fill(batch, taken, producer._max_request_size)
             if not taken:
                 return  # too large, all of them
@@ -121,8 +123,7 @@ class Line:
     def _fill(self, batch: BatchBuilder, taken: list[tuple[Told, int]], most_bytes: int) -> None:
         waiting = self._waiting
         while waiting:
-            entry, told, _ = waiting[0]
-            _, key, value, headers = entry
+            key, value, headers, told, _ = waiting[0]
             if headers.__class__ is not list:
                 headers = list(headers)
             if estimate(key, value, headers) > most_bytes:
@@ -139,7 +140,7 @@ class Line:
             taken.append((told, put.timestamp))
 
     def _rest(self) -> list[tuple[Told, int]]:
-        rest = [(told, 0) for _, told, _ in self._waiting]
+        rest = [(told, 0) for _, _, _, told, _ in self._waiting]
         self._waiting.clear()
         return rest
 

@@ -29,17 +29,25 @@ class LogWriter:
         self._timeout_s = timeout_s
         self._lines: dict[tuple[str, int], Line] = {}
 
-    def put(self, topic: str, entry: Entry, told: Told) -> None:
+    def put(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        told: Told,
+    ) -> None:
         """Take a record to write. ``told`` is called when Kafka has acknowledged it, or with a
         ``KafkaError``; never at once.
 
         Records of one partition get into the log in the order of the calls.
         """
-        line = self._lines.get((topic, entry.partition))
+        line = self._lines.get((topic, partition))
         if line is None:
-            line = Line(self._producer, topic, entry.partition, self._timeout_s)
-            self._lines[topic, entry.partition] = line
-        line.put(entry, told)
+            line = Line(self._producer, topic, partition, self._timeout_s)
+            self._lines[topic, partition] = line
+        line.put(key, value, headers, told)
 
     def send(self, topic: str, entry: Entry) -> asyncio.Future[Written]:
         """As ``put``; the future is done when ``told`` would be called."""
@@ -53,7 +61,7 @@ class LogWriter:
             else:
                 done.set_exception(error)
 
-        self.put(topic, entry, told)
+        self.put(topic, *entry, told)
         return done
 
     async def write(

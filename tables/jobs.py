@@ -23,7 +23,7 @@ from yarl import URL
 from jobs.codec import encode_row
 from jobs.errors import InvalidId
 from jobs.model import Job, JobId
-from log.writer import Entry, LogWriter
+from log.writer import LogWriter
 from tables.marks import Mark, Swept
 from tables.partition import Partition, PartitionLost
 from tables.places import prev_header, with_place
@@ -247,13 +247,14 @@ class JobTable(Table[str, Job]):
         prev = prev_header(part, offset, before, job)
         part.sent(offset, job)
         key = b"%d-%d" % (part.number, offset)
-        entry = Entry(part.number, key, value, headers if prev is None else [*headers, prev])
+        if prev is not None:
+            headers = [*headers, prev]
         # The callback, not whoever waits, shows the row: that task may be cancelled between
         # the acknowledgement and its next step.
         now = self._event_loop.time()
         told = partial(self._row_told, pending, part, offset, before, job, value, now)
         pending.left += 1
-        self._writer.put(self._log, entry, told)
+        self._writer.put(self._log, part.number, key, value, headers, told)
 
     async def _note(self, part: Partition, mark: Mark, pending: Pending) -> None:
         """Write what is before it, then the mark, then what is behind it, each acknowledged first:
@@ -261,10 +262,9 @@ class JobTable(Table[str, Job]):
         await pending.settled(part)
         part.marks.put(mark)
         value = msgspec.json.encode(mark)
-        entry = Entry(part.number, mark.key, value, part.headers)
         told = partial(self._mark_told, pending, part, mark.key, value)
         pending.left += 1
-        self._writer.put(self._log, entry, told)
+        self._writer.put(self._log, part.number, mark.key, value, part.headers, told)
         await pending.settled(part)
 
     def _row_told(

@@ -21,9 +21,9 @@ if TYPE_CHECKING:  # the app makes this transport
     from worker.app import JobsApp
 
 
-LOOK_EVERY_S = 0.008
+LOOK_EVERY_S = 0.002
 """How often it is looked for records at most. One that comes alone is taken at once; of a stream of
-them those of some milliseconds are taken together, which costs much less than one after another."""
+them those of 2 ms are taken together, which costs much less than one after another."""
 HELD_LOOK_S = 0.01
 """How long a look takes while some partitions are held."""
 

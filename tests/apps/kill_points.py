@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.types import TP
 
-from log.writer import Entry, LogWriter, Told
+from log.writer import Entry, Headers, LogWriter, Told
 from worker.transport import JobsConsumer
 
 BY_TOPIC = {"retry": "retry", "dead": "dead", "cancel": "cancel", "changelog": "row"}
@@ -63,8 +63,16 @@ def arm(spec: str) -> None:
     put, commit, send = LogWriter.put, JobsConsumer.commit_places, AIOKafkaProducer.send_batch
     waiting: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
 
-    def putting(self: LogWriter, topic: str, entry: Entry, told: Told) -> None:
-        point = point_of(topic, entry)
+    def putting(
+        self: LogWriter,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        told: Told,
+    ) -> None:
+        point = point_of(topic, Entry(partition, key, value, headers))
 
         def acknowledged(offset: int, timestamp: int, error: Exception | None) -> None:
             if error is None:
@@ -72,8 +80,8 @@ def arm(spec: str) -> None:
             told(offset, timestamp, error)
 
         at.passed(point, "before")
-        waiting[topic, entry.partition].append(point)
-        put(self, topic, entry, acknowledged)
+        waiting[topic, partition].append(point)
+        put(self, topic, partition, key, value, headers, acknowledged)
 
     async def sending(
         self: AIOKafkaProducer, batch: BatchBuilder, topic: str, *, partition: int

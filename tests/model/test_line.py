@@ -12,7 +12,7 @@ from aiokafka.errors import (
     RequestTimedOutError,
 )
 
-from log.writer import Entry, LogWriter
+from log.writer import LogWriter
 from tests.model.kafka import BATCH, Connection, Kafka, P
 from tests.model.loop import Clock, StepLoop
 
@@ -40,7 +40,7 @@ class Line:
         def told(place: int, at: int, error: Exception | None) -> None:
             self.told.append((value, place if error is None else type(error)))
 
-        self.writer.put(TOPIC, Entry(P, b"key", value), told)
+        self.writer.put(TOPIC, P, b"key", value, (), told)
 
     def rest(self) -> None:
         """Go on until everybody waits for the broker."""
@@ -139,7 +139,7 @@ def test_one_who_fails_to_hear_does_not_keep_the_others_from_it(line: Line) -> N
         raise ValueError("as the test wishes")
 
     with line.loop.running():
-        line.writer.put(TOPIC, Entry(P, None, b"deaf"), deaf)
+        line.writer.put(TOPIC, P, None, b"deaf", (), deaf)
     line.put(b"1")
     while line.loop.step() or line.connection.serve():
         pass
