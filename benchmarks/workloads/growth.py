@@ -40,7 +40,7 @@ class Growth(Workload):
         return {name: self.load() for name in [*rows, *wide]}
 
     def load(self) -> Load:
-        return Load("noop", min(self.sizes.jobs, 20_000), self.sizes.slots)
+        return Load("noop", self.sizes.jobs, self.sizes.slots)
 
     def once(self, peer: Peer, place: Place, load: Load, variant: str) -> Mapping[str, float]:
         assert isinstance(peer, Ours)
