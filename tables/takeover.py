@@ -95,9 +95,13 @@ class Takeover:
         fresh = await self._cache.begin(others, self._reader, self._changelog)
         cached = {fold.partition: len(fold.rows) for fold in fresh}
         read = await self._read_on(fresh)
-        for n in cached if self._cache.on else ():
+        if self._cache.on and cached:
             logger.info(
-                "partition %d: %d records read, %d rows from the cache", n, read[n], cached[n]
+                "%d partition%s taken over: %d records read, %d rows from the cache",
+                len(cached),
+                "" if len(cached) == 1 else "s",
+                sum(read[n] for n in cached),
+                sum(cached.values()),
             )
         orphaned = {fold.partition: self._died(fold) for fold in fresh}
         await self._own(fresh)

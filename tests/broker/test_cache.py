@@ -131,7 +131,7 @@ def job(rng: random.Random) -> Job:
 def tail_only(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
     """Records read and rows from the copy, of the last takeover."""
     line = [r for r in caplog.records if "records read" in r.message][-1]
-    _, records, rows = cast(tuple[int, int, int], line.args)
+    _, _, records, rows = cast(tuple[int, str, int, int], line.args)
     return records, rows
 
 

@@ -136,15 +136,15 @@ def test_a_process_that_ignores_sigterm_hurts_nobody(cluster: Cluster, tmp_path:
         return id, psutil.Process(int(path.read_text().split()[0]))
 
     id, process = stubborn("canceled", "600s")
-    next = worker.submit(handler="p-context", timeout="5s", ttl=0)
+    next = worker.submit(handler="p-context", timeout="60s", ttl=0)
     assert worker.post(f"/job/{id}/cancel").status == 200
     assert not process.is_running(), "what is recorded as canceled runs no more"
-    assert ended(worker, next)["status"] == "done"
+    assert (after := ended(worker, next))["status"] == "done", after
     id, process = stubborn("late", "3s")
-    next = worker.submit(handler="p-context", timeout="5s", ttl=0)
+    next = worker.submit(handler="p-context", timeout="60s", ttl=0)
     assert ended(worker, id)["error"] == "timed out after 3s"
     assert not process.is_running()
-    assert ended(worker, next)["status"] == "done"
+    assert (after := ended(worker, next))["status"] == "done", after
     id, process = stubborn("interrupted", "600s")
     assert worker.terminate() == 0, worker.tail()
     assert not process.is_running()

@@ -48,7 +48,7 @@ def store(cluster: Cluster, tmp_path: Path) -> Store:
 
 def read(worker: WorkerProcess) -> tuple[int, int]:
     """Records read and rows from the copy in all takeovers of a worker so far."""
-    line = r"partition \d+: (\d+) records read, (\d+) rows from the cache"
+    line = r"\d+ partitions? taken over: (\d+) records read, (\d+) rows from the cache"
     found = re.findall(line, worker.text())
     return sum(int(records) for records, _ in found), sum(int(rows) for _, rows in found)
 
