@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -52,6 +53,7 @@ def _smoke(options: argparse.Namespace, console: Console) -> int:
         tempfile.TemporaryDirectory(prefix="benchmarks-") as folder,
         place.any_kafka(options.kafka) as (broker, address),
     ):
+        say(f"broker: {broker}")
         here = place.Place(Path(folder), kafka=address)
 
         def once() -> Figures:
@@ -71,14 +73,23 @@ def _bench(options: argparse.Namespace, console: Console) -> int:
     rows = tuple(options.rows or Sizes.rows)
     sizes = Sizes(options.jobs, options.slots, rates, options.seconds, rows)
     workloads = [WORKLOADS[name](sizes) for name in options.workloads or WORKLOADS]
+    try:
+        Figures.check(options.json)
+    except ValueError as exc:
+        raise PeerError(f"--json: {exc}") from None
     figures = Figures(machine.describe())
     peers = _installed([PEERS[name]() for name in options.peers or PEERS], say)
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         for broker in _brokers(options):
             on_it = [peer for peer in peers if peer.broker == "kafka"]
-            with place.kafka(broker, options.kafka) as address:
-                here = place.Place(Path(folder), kafka=address)
-                measure(figures, workloads, on_it, here, broker, options.runs, say)
+            try:
+                with place.kafka(broker, options.kafka) as address:
+                    here = place.Place(Path(folder), kafka=address)
+                    measure(figures, workloads, on_it, here, broker, options.runs, say)
+            except (ApacheKafkaError, BrokerError) as exc:
+                if options.broker != "both":
+                    raise
+                say(f"without {broker}: {exc}")
             figures.update(options.json)  # at once: the rest takes long
         on_redis = [peer for peer in peers if peer.broker == "redis"]
         if on_redis:
@@ -86,7 +97,7 @@ def _bench(options: argparse.Namespace, console: Console) -> int:
             figures.update(options.json)
     report.show(console, figures, workloads)
     console.print(f"\n{options.json}")
-    return 0
+    return 0 if any(row.runs for rows in figures.tables.values() for row in rows) else 1
 
 
 def _on_redis(
@@ -129,13 +140,35 @@ def _brokers(options: argparse.Namespace) -> list[str]:
     return ["kafka", "embedded"] if options.broker == "both" else [options.broker]
 
 
+def _workload(name: str) -> str:
+    if name not in WORKLOADS:
+        raise argparse.ArgumentTypeError(f"none is named {name!r} ({', '.join(WORKLOADS)})")
+    return name
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a count")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not _count(text):
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "workloads", nargs="*", choices=[*WORKLOADS, []], help="all if none is named"
+        "workloads",
+        nargs="*",
+        type=_workload,
+        metavar="WORKLOAD",
+        help=f"{', '.join(WORKLOADS)}; all if none is named",
     )
     parser.add_argument("--peers", nargs="*", choices=[*PEERS], help="all unless given")
-    parser.add_argument("--runs", type=int, default=3, help="medians are of so many (3)")
+    parser.add_argument("--runs", type=_positive, default=3, help="medians are of so many (3)")
     parser.add_argument("--broker", choices=["kafka", "embedded", "both"], default="both")
     parser.add_argument(
         "--kafka",
@@ -143,11 +176,15 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("KAFKA"),
         help="this broker alone; else those that are started",
     )
-    parser.add_argument("--jobs", type=int, default=Sizes.jobs, help="of the drain (50,000)")
-    parser.add_argument("--slots", type=int, default=Sizes.slots, help="of the drain (200)")
-    parser.add_argument("--rates", nargs="*", type=int, help="of the steady rate (100 500 1000)")
-    parser.add_argument("--seconds", type=int, default=Sizes.seconds, help="of each of them (20)")
-    parser.add_argument("--rows", nargs="*", type=int, help="behind it (0 100000 1000000)")
+    parser.add_argument("--jobs", type=_positive, default=Sizes.jobs, help="of the drain (50,000)")
+    parser.add_argument("--slots", type=_positive, default=Sizes.slots, help="of the drain (200)")
+    parser.add_argument(
+        "--rates", nargs="*", type=_positive, help="of the steady rate (100 500 1000)"
+    )
+    parser.add_argument(
+        "--seconds", type=_positive, default=Sizes.seconds, help="of each of them (20)"
+    )
+    parser.add_argument("--rows", nargs="*", type=_count, help="behind it (0 100000 1000000)")
     parser.add_argument("--smoke", action="store_true", help="small, and held against floor.json")
     parser.add_argument("--docs", action="store_true", help="writes the docs' figures anew")
     parser.add_argument("--json", type=Path, default=LATEST, help="where figures are kept")
@@ -155,4 +192,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # What it has started ends with it, also when it is told to end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

@@ -108,6 +108,27 @@ class Figures:
             mine += [row for row in rows if row.place not in there]
         merged.write(path)
 
+    @staticmethod
+    def check(path: Path) -> None:
+        """Whether ``update`` will work: better known before than after an hour.
+
+        Raises:
+            ValueError: says what is wrong with the file.
+        """
+        try:
+            there = path.exists()
+            if there:
+                Figures.read(path)
+            path.parent.mkdir(exist_ok=True)
+            with path.open("ab"):
+                pass
+            if not there:
+                path.unlink()
+        except OSError as exc:
+            raise ValueError(f"{path} can't be written: {exc.strerror}") from None
+        except msgspec.MsgspecError:
+            raise ValueError(f"{path} has no figures in it; name another file") from None
+
     @classmethod
     def read(cls, path: Path) -> Figures:
         """What ``write`` wrote."""

@@ -40,5 +40,8 @@ def _processor() -> str:
 
 def _commit() -> str:
     asked = ["git", "describe", "--always", "--dirty", "--abbrev=9"]
-    ended = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    try:
+        ended = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"  # no git
     return ended.stdout.strip() or "unknown"

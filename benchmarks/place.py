@@ -8,10 +8,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from benchmarks.processes import PeerError
 from devbroker import Broker
 from tests.kafka import ApacheKafka, ApacheKafkaError
 
 HEAP = "1g"
+ANSWER_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,13 @@ def any_kafka(given: str | None) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def kafka(kind: str, given: str | None) -> Iterator[str]:
-    """The address of a broker that is ready: the one that is given, or one of this kind."""
+    """The address of a broker that is ready: the one that is given, or one of this kind.
+
+    Raises:
+        PeerError: nobody answers there.
+    """
     if given:
+        _check(given)
         yield given
     elif kind == "embedded":
         with Broker(0) as embedded:
@@ -66,3 +76,13 @@ def kafka(kind: str, given: str | None) -> Iterator[str]:
         # the workers cost.
         with ApacheKafka(heap=HEAP, quick=False) as apache:
             yield apache.address
+
+
+def _check(kafka: str) -> None:
+    try:
+        AdminClient({"bootstrap.servers": kafka, "log_level": 0}).list_topics(timeout=ANSWER_S)
+    except KafkaException as exc:
+        raise PeerError(
+            f"no Kafka answers at {kafka!r} ({exc.args[0].str()}); --kafka, or KAFKA in the "
+            "environment, is its host:port"
+        ) from None

@@ -101,6 +101,8 @@ class Line:
                 landed: asyncio.Future[None] = self._loop.create_future()
                 ack.add_done_callback(partial(_land, landed))
                 await landed
+            if ack.cancelled():
+                raise KafkaError("aiokafka gave the batch up")
             meta = ack.result()
         except KafkaError as exc:
             self._failed(taken or self._rest(), exc)  # the producer is closed

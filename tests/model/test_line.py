@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 from aiokafka.errors import (
+    KafkaError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
     ProducerClosed,
@@ -132,6 +133,19 @@ def test_a_producer_that_is_closed_is_told_to_all(line: Line) -> None:
     line.put(*some(3))
     line.rest()
     assert line.told == [(value, ProducerClosed) for value in some(3)]
+
+
+def test_a_batch_that_is_given_up_is_told_to_all_of_it(line: Line) -> None:
+    line.put(b"0")
+    line.rest()
+    line.put(b"1")
+    (batch,) = line.connection.in_flight()
+    with line.loop.running():
+        batch.future.cancel()
+    line.connection.done(batch)
+    while line.loop.step() or line.connection.serve():
+        pass
+    assert line.told == [(b"0", KafkaError), (b"1", 0)]
 
 
 def test_one_who_fails_to_hear_does_not_keep_the_others_from_it(line: Line) -> None:

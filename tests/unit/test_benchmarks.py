@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import docs, notes, smoke
+from benchmarks import docs, notes, place, smoke
+from benchmarks.__main__ import main
 from benchmarks.catalogue import PEERS
 from benchmarks.figures import Figures, Row
 from benchmarks.peers import installing
@@ -229,3 +230,48 @@ def test_what_never_came_is_slower_than_all_that_did(
     found_s: list[float], of: int, told: dict[str, float]
 ) -> None:
     assert quantiles("x", found_s, of) == pytest.approx(told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nosuch"], "none is named 'nosuch' (drain, "),
+        (["drain", "--jobs", "-5"], "'-5' isn't a count"),
+        (["drain", "--runs", "0"], "must be at least 1"),
+        (["drain", "--peers", "nobody"], "invalid choice: 'nobody'"),
+    ],
+)
+def test_wrong_arguments_say_what_is_wrong(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--kafka", ":x"], "error: no Kafka answers at ':x'"),
+        (["--kafka", "localhost:99999"], "error: no Kafka answers at 'localhost:99999'"),
+        (["--json", "{folder}/none/there/x.json"], "x.json can't be written: No such file"),
+        (["--json", "{folder}/text"], "text has no figures in it"),
+    ],
+)
+def test_what_would_fail_in_the_end_is_told_before_it_begins(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(place, "ANSWER_S", 1.0)
+    (tmp_path / "text").write_text("no figures")
+    given = [text.replace("{folder}", str(tmp_path)) for text in arguments]
+    default = [] if "--json" in given else ["--json", str(tmp_path / "latest.json")]
+    assert main(["drain", "--peers", "ours", *default, *given]) == 1
+    told = capsys.readouterr().err
+    assert said in told
+    assert "Traceback" not in told
+    assert not (tmp_path / "latest.json").exists()
