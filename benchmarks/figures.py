@@ -79,7 +79,7 @@ class Figures:
                 yield row.peer, row.broker, mine / theirs
 
     def safe(self) -> tuple[str, float] | None:
-        """The fastest of the other job processors that lose nothing when they are killed, and how
+        """The fastest of the other job processors that were killed and lost nothing, and how
         many times as fast ours is; ``None``: it isn't known."""
         kept = {
             (row.peer, row.broker)
