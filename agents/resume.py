@@ -33,6 +33,7 @@ from worker.transport import JobsConsumer
 logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0
+LOOK_S = 0.2  # how often it is asked whether the group has confirmed us
 STOPS = ""  # no reason to tell of: everybody knows
 RELEASE_S = 2.0  # a rebalance waits for this; a mark that is late only counts as a crash
 RECOVERY_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)  # bounds of the histogram
@@ -247,10 +248,16 @@ class Resume:
         return found
 
     async def _retake(self, number: int) -> None:
+        lost_at = time.monotonic()
         while True:
             try:
-                while self._app.stale() or self._app.rebalancing:
-                    await asyncio.sleep(RETRY_S)  # a rebalance will tell whose it is
+                # Whoever took it over may have it from the group, which we needn't know yet: we
+                # may have been cut off, and out of the group since. If so, the next heartbeat is
+                # refused, and a rebalance will tell whose it is.
+                while (
+                    not self._app.confirmed(lost_at) or self._app.stale() or self._app.rebalancing
+                ):
+                    await asyncio.sleep(LOOK_S)
                 if number in self._ours() and number not in self._table.served:
                     await self._take([number])
                 return

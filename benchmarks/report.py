@@ -9,7 +9,7 @@ from rich.table import Table
 from benchmarks.figures import Figures, Row
 from benchmarks.workloads.base import Workload
 
-SAFE = "Of those that were killed and lost nothing, {} is the fastest; ours is {:.2f} times as fast."
+SAFE = "Of those that were killed and lost nothing, {} is fastest; ours is {:.2f} times as fast."
 
 
 def show(console: Console, figures: Figures, workloads: list[Workload]) -> None:

@@ -98,6 +98,11 @@ class JobsApp(faust.App):
     def _rebalance_s(self) -> float:
         return float(self.conf.broker_rebalance_timeout)
 
+    def confirmed(self, since: float) -> bool:
+        """Whether the group has taken us for a member since then (``time.monotonic()``): by a
+        heartbeat, or the last request of a join, that was sent later."""
+        return self.answered_at() > since
+
     def answered_at(self) -> float:
         """``time.monotonic()`` of the last heartbeat that the broker took; 0.0 if none was."""
         consumer = cast(JobsConsumer | None, self._consumer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 from tables.fold import OWNER_KEY
 from tables.partition import Partition
@@ -166,3 +167,32 @@ def test_an_owner_in_between_under_a_fence_with_our_number_is_noticed() -> None:
     fences = [dict(r.headers)["fence"] for r in history.world.kafka.topic(CHANGELOG).records]
     both = [b"3 w0", b"3 w1"]
     assert [f for f in dict.fromkeys(fences) if f in both] == both, "or it proves nothing"
+
+
+def test_whoever_is_put_out_of_its_partition_asks_the_group_before_taking_it_back(
+    world: World,
+) -> None:
+    """It was cut off and is out of the group, and doesn't know it yet: another worker's record of
+    ownership is the first that it hears of it."""
+    one, two = world.workers
+    world.submit(b'{"handler":"model"}')
+    world.run_all()
+    assert one.part is not None
+    app = cast(Any, one.resume._app)
+    member = app._member
+    app._member, app.confirmed = (lambda: True), (lambda since: False)
+    world.assign(two)
+    step_until(world, two, lambda: two.part)
+    world.run_all()
+    owners = [r for r in world.kafka.topic(CHANGELOG).records if r.key == OWNER_KEY]
+    one.loop.spawn(one.look())
+    for _ in range(5):
+        world.run_all()
+        world.clock.now_s += 5
+    assert not one.table.served
+    assert [r for r in world.kafka.topic(CHANGELOG).records if r.key == OWNER_KEY] == owners
+    app.confirmed = lambda since: True
+    world.run_all()
+    assert one.table.served, "this wait was what held it"
+    app._member, app.confirmed = member, lambda since: member()
+    world.settle()

@@ -51,14 +51,18 @@ class App:
     defence, and what must hold holds without it. But who has lost a lease doesn't fight for it
     before he has heard from the group, as no worker does."""
 
-    def __init__(self, consumer: Consumer, rebalancing: Callable[[], bool]) -> None:
+    def __init__(self, consumer: Consumer, member: Callable[[], bool]) -> None:
         self.consumer = consumer
-        self._rebalancing = rebalancing
+        self._member = member
 
     @property
     def rebalancing(self) -> bool:
         """Whether the group has moved on."""
-        return self._rebalancing()
+        return not self._member()
+
+    def confirmed(self, since: float) -> bool:
+        """Whether a heartbeat would be taken."""
+        return self._member()
 
     def stale(self) -> bool:
         """No."""
@@ -109,7 +113,7 @@ class Worker:
     def _wire(self) -> None:
         registry = Registry()
         registry.add(Handler(name="model", function=self._handler))
-        app = App(self.consumer, lambda: not self.consumer.member())
+        app = App(self.consumer, lambda: self.consumer.member())
         reader = Reader(self.connection)
         writer = LogWriter(lambda: cast(Any, self.connection), WRITE_TIMEOUT_S)
         self.table = table = Table(app, writer)
