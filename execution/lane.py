@@ -73,7 +73,7 @@ class Lane(Generic[K]):
 
     def take(self, key: K) -> bool:
         """Give a key that has begun a slot, if it needn't wait for one."""
-        if self._ready or len(self.running) >= self.slots:
+        if self._stopped or self._ready or len(self.running) >= self.slots:
             return False
         self.running[key] = self._loop.time()
         return True

@@ -179,7 +179,8 @@ class Pool(Generic[K]):
             for limit in limits:
                 limit.take(now)
         lane.begun.add(key)
-        self._starts.append(self._loop.time())
+        if lane is self.first:  # reruns free none of the slots that fresh jobs wait for
+            self._starts.append(self._loop.time())
         self._start(lane, key, limits)
 
     def _start(self, lane: Lane[K], key: K, limits: Sequence[Limit]) -> None:

@@ -280,20 +280,22 @@ class JobTable(Table[str, Job]):
         _: int,
         error: Exception | None,
     ) -> None:
-        if error is not None:
-            part.lose(f"a row of job {part.number}-{offset} was not acknowledged: {error!r}")
-        else:
-            part.seen(place)
-            part.placed(offset, job, place)
-            part.durable(offset, job)
-            self.transitions.acknowledged.observe(self._event_loop.time() - sent_at)
-            if job is not None:
-                self.transitions.note(part.number, offset, before, job)
-                self.tempo.note(before, job)
-            if part.unsaved is not None:
-                kept = None if value is None else with_place(value, part.places.get(offset))
-                part.unsaved.rows[offset] = kept
-        pending.told()
+        try:
+            if error is not None:
+                part.lose(f"a row of job {part.number}-{offset} was not acknowledged: {error!r}")
+            else:
+                part.seen(place)
+                part.placed(offset, job, place)
+                part.durable(offset, job)
+                self.transitions.acknowledged.observe(self._event_loop.time() - sent_at)
+                if job is not None:
+                    self.transitions.note(part.number, offset, before, job)
+                    self.tempo.note(before, job)
+                if part.unsaved is not None:
+                    kept = None if value is None else with_place(value, part.places.get(offset))
+                    part.unsaved.rows[offset] = kept
+        finally:
+            pending.told()  # whatever was wrong: somebody's slot and room hang on it
 
     def _mark_told(
         self,
@@ -305,13 +307,15 @@ class JobTable(Table[str, Job]):
         _: int,
         error: Exception | None,
     ) -> None:
-        if error is not None:
-            part.lose(f"the mark {key.decode()} was not acknowledged: {error!r}")
-        else:
-            part.seen(place)
-            if part.unsaved is not None:
-                part.unsaved.marks[key] = value
-        pending.told()
+        try:
+            if error is not None:
+                part.lose(f"the mark {key.decode()} was not acknowledged: {error!r}")
+            else:
+                part.seen(place)
+                if part.unsaved is not None:
+                    part.unsaved.marks[key] = value
+        finally:
+            pending.told()
 
 
 class Pending:

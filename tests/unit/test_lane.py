@@ -189,3 +189,10 @@ async def test_work_that_begins_ahead_shares_the_slots() -> None:
     assert most_begun > 3
     assert pool.first.free == 3 + AHEAD
     assert not pool.first.running
+
+
+async def test_once_stopped_it_gives_no_slot_also_where_some_are_free() -> None:
+    lane: Lane[int] = Lane(2, AHEAD)
+    lane.stop()
+    assert not lane.take(1)
+    assert not lane.running

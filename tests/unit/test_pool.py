@@ -316,3 +316,19 @@ async def test_a_brisk_pace_is_many_starts_in_a_short_time() -> None:
     assert pool.brisk()
     pool._starts[0] -= BRISK_S
     assert not pool.brisk()
+
+
+async def test_reruns_at_a_brisk_pace_hold_no_fresh_jobs_up() -> None:
+    over = asyncio.Event()
+
+    async def work(key: int) -> None:
+        if key == 0:
+            await over.wait()
+
+    pool: Pool[int] = Pool(1, 100, work)
+    pool.add(0, rerun=False)
+    for key in range(1, 101):
+        pool.add(key, rerun=True)
+    assert not pool.brisk()
+    over.set()
+    await pool.idle()
