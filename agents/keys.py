@@ -124,6 +124,7 @@ class _Unread:
         self._topic = topic
         self._places = places
         self._next = 0  # all records before it have been read, or have rows
+        self._place = 0  # the next one that intake handles under this lease, as last seen
         self._keys: dict[str, _Holder] = {}
         self._order: deque[tuple[int, str]] = deque()
         self._alone = asyncio.Lock()
@@ -170,7 +171,7 @@ class _Unread:
     async def _step(self, part: Partition) -> bool:
         """Read some; whether that was the end."""
         number = part.number
-        start = max(self._next, self._places.get(number, 0))
+        start = max(self._next, self._handled(part))
         step = (await self._reader.fetch(self._topic, {number: start}))[number]
         if step.end < start:  # the topic was made again; intake's place will follow
             self._next = 0
@@ -197,7 +198,15 @@ class _Unread:
 
     def _forget_handled(self, part: Partition) -> None:
         """Those that intake has passed have rows, or are repetitions of what had one."""
-        place = self._places.get(part.number, 0)
+        place = self._handled(part)
         while self._order and self._order[0][0] < place:
             _, key = self._order.popleft()
             del self._keys[key]
+
+    def _handled(self, part: Partition) -> int:
+        """The place before which intake has come to all records, so that ``part`` has their rows.
+        Once the lease has ended, the partition's place is that of another one, whose rows are not
+        known under this."""
+        if part.alive:
+            self._place = self._places.get(part.number, 0)
+        return self._place

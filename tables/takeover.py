@@ -160,9 +160,9 @@ class Takeover:
         async with part.alone():
             fold = Fold(part.number, fence=part.fence, next=part.cursor)
             await self._read_on([fold])
+            fence = Fence(fold.fence.number + 1, self._me.instance)
             if self._alone_in(fold) and part.alive:
-                part.fence = Fence(fold.fence.number + 1, self._me.instance)
-                entry = self._ownership(part.number, part.fence)
+                entry = self._ownership(part.number, fence)
                 try:
                     await self._writer.write(self._changelog, [entry])
                     await self._read_on([fold])
@@ -174,9 +174,11 @@ class Takeover:
                     raise
             # Another one may have owned it between the two reads, under a fence with our number and
             # a smaller instance: then ours counts, and we have not read his rows.
-            if fold.fence != part.fence or not self._alone_in(fold) or not part.alive:
+            if fold.fence != fence or not self._alone_in(fold) or not part.alive:
                 part.lose("another worker owned it meanwhile")
                 return False
+            # Not before: what we show until then may be older than what another one has shown.
+            part.fence = fence
             part.read(fold)
             part.owed |= fold.stale
             await self._rewrite(part)

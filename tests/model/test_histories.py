@@ -196,3 +196,58 @@ def test_whoever_is_put_out_of_its_partition_asks_the_group_before_taking_it_bac
     assert one.table.served, "this wait was what held it"
     app._member, app.confirmed = member, lambda since: member()
     world.settle()
+
+
+def test_a_lease_that_has_ended_knows_no_places_of_the_next_one(world: World) -> None:
+    """A record with a key is on its way when the lease ends. Another worker admits a job of the
+    same key in front of it, and before the first one hears where its record stands, the partition
+    is its own again, with a place that is past that job."""
+    one, two = world.workers
+    one.loop.spawn(one.look())  # its places are committed, and not again
+    world.run_all()
+    value = b'{"handler":"model"}'
+    world.post(one, value, "a")
+    step_until(world, one, one.connection.in_flight)
+    (batch,) = one.connection.in_flight()
+    world.assign(two)
+    step_until(world, two, lambda: two.part)
+    world.post(two, value, "a")
+    step_until(world, two, lambda: world.answers["a"] and two.feeds[0].places[P] == 1)
+    two.loop.spawn(two.look())
+    step_until(world, two, lambda: world.kafka.committed.get(JOBS) == 1)
+    before = one.part
+    batch.land()
+    one.connection.done(batch)
+    world.assign(one)
+    step_until(world, one, lambda: one.part is not before and one.part)
+    assert one.feeds[0].places[P] >= 1
+    batch.acknowledge()
+    world.run_all()
+    assert world.answers["a"] == [0, 0]
+    assert world.kafka.topic(JOBS).end == 2
+    world.settle()
+
+
+def test_a_fence_that_is_not_in_the_log_yet_is_nobodys(world: World) -> None:
+    """The second worker keeps the partition over a rebalance, and its new fence is on its way.
+    Meanwhile the first takes over under the same number: what the second one shows is older."""
+    one, two = world.workers
+    world.submit(b'{"handler":"model"}')
+    world.assign(two)
+    world.run_all()
+    world.assign(one)
+    world.assign(two)
+
+    def renewed() -> bool:
+        entries = [entry for b in two.connection.in_flight() for entry in b.entries]
+        return any(dict(headers)["fence"] == b"3 w1" for *_, headers in entries)
+
+    step_until(world, two, renewed)
+    world.cancel(0)
+    step_until(world, one, lambda: one.part is not None and one.part.fence == (3, "w0"))
+    world.look_at(one)
+    assert world.rules.rows[0]["status"] == "canceled"
+    world.look_at(two)
+    assert two.part is not None
+    assert two.part.rows[0].status.value == "executing", "or it proves nothing"
+    world.settle()
