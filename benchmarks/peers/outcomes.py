@@ -18,7 +18,14 @@ def outcomes(place: Place, topic: str, since: float) -> dict[bytes, float]:
 
 
 def drained(place: Place, topic: str, load: Load, worker: Running) -> Span:
-    """From the records' own timestamps, once the worker is done: nobody looks while it works."""
+    """From the first outcome to the last."""
+    times = settled(place, topic, load, worker)
+    return Span(times[0], times[-1], len(times))
+
+
+def settled(place: Place, topic: str, load: Load, worker: Running) -> list[float]:
+    """When outcomes were written, in order, by the records' own timestamps (epoch seconds). It is
+    read once the worker is done: nobody looks while it works."""
     ends = topics.Ends(place.kafka, topic, place.partitions)
     try:
         found = topics.settled(
@@ -31,4 +38,4 @@ def drained(place: Place, topic: str, load: Load, worker: Running) -> Span:
         ends.close()
     if not found:
         raise PeerError(f"{worker.name} has done nothing. It said:\n{worker.tail()}")
-    return Span(min(found.values()), max(found.values()), len(found))
+    return sorted(found.values())
