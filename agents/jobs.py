@@ -150,9 +150,8 @@ class Intake:
         self._runner.unreserve(reserved)
         for offset, _, job, *_ in rows:
             if offset in begun:
-                if part.alive and part.head(offset) is not job:
+                if not self._runner.go(part, offset):
                     flight.known.add(offset)
-                self._runner.go(part, offset)
             elif part.alive:
                 if part.head(offset) is not job:  # canceled while it was written
                     flight.known.add(offset)

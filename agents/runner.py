@@ -153,19 +153,22 @@ class Runner:
         self._begun[job_id] = (part, row, attempt)
         return row
 
-    def go(self, part: Partition, offset: int) -> None:
-        """The row of a job that ``start`` has let begin is durable, or won't be."""
+    def go(self, part: Partition, offset: int) -> bool:
+        """The row of a job that ``start`` has let begin is durable, or won't be. False: it doesn't
+        stand, and the job doesn't run."""
         job_id = JobId(part.number, offset)
         _, row, attempt = self._begun[job_id]
         if not part.alive or part.head(offset) is not row:
             self._forget(job_id, attempt)
             self._left(job_id)
-        elif self.tracing is not None or row.traceparent is not None:
+            return False
+        if self.tracing is not None or row.traceparent is not None:
             self._pool.run(job_id)
         elif attempt.stopped or self._pool.take(job_id):
             self._run(job_id, True)
         else:
             self._pool.wait(job_id, partial(self._run, job_id))
+        return True
 
     # A task for each job besides its handler's would be a tenth of what a job costs: what most
     # jobs take is callbacks. What ``_work`` does takes the same steps.

@@ -65,7 +65,7 @@ class Settling:
         if (
             after.status.final
             and after.status is not Status.FAILED  # its dead letter goes before it
-            and self._table.put(part, [change], partial(self._recorded, job_id, attempt))
+            and self._table.put_one(part, change, partial(self._recorded, job_id, attempt))
         ):
             self._sent += 1
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 
 
 class Clocks:
@@ -23,7 +23,7 @@ class Clocks:
         """The loop that they run in; asked for each job, asyncio would take its time."""
         return asyncio.get_running_loop()
 
-    def start(self, limit_s: float, ring: Callable[[float], None]) -> Callable[[], None]:
+    def start(self, limit_s: float, ring: Callable[[float], None]) -> Callable[[], object]:
         """Start a clock; ``ring`` gets ``limit_s``. What is returned stops it, once or more."""
         line = self._lines.get(limit_s)
         if line is None:
@@ -46,17 +46,14 @@ class _Line:
         self._running: dict[int, tuple[float, Callable[[float], None]]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, ring: Callable[[float], None]) -> Callable[[], None]:
+    def start(self, ring: Callable[[float], None]) -> Callable[[], object]:
         number = self._next
         self._next += 1
         self._running[number] = (self._loop.time() + self._limit_s, ring)
         if self._timer is None:
             self._timer = self._loop.call_later(self._limit_s, self._look)
 
-        def stop() -> None:
-            self._running.pop(number, None)
-
-        return stop
+        return partial(self._running.pop, number, None)
 
     def _look(self) -> None:
         self._timer = None

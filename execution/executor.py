@@ -68,18 +68,20 @@ class HandlerExit(Exception):
 class Attempt:
     """One run of a handler. It can be stopped at any time, also before it has begun."""
 
+    # What all begin with is the class's: one is made for each job, and most of it is never set.
+    is_settled = False  # for who runs it: its outcome is recorded, or nobody's
+    began_at = 0.0  # by the loop's clock
+    _settled: asyncio.Event | None = None
+    _stop: Stop | None = None
+    _timeout_s = 0.0
+    _stop_clock: Callable[[], object] | None = None
+    _task: asyncio.Task[Any] | None = None
+    _outcome: Outcome | None = None
+    _told: Callable[[Outcome], None] | None = None  # whoever runs it
+
     def __init__(self, name: str, clocks: Clocks | None = None) -> None:
         self.name = name  # for messages: the job and the attempt
-        self.is_settled = False  # for who runs it: its outcome is recorded, or nobody's
-        self._settled: asyncio.Event | None = None
-        self._stop: Stop | None = None
-        self._timeout_s = 0.0
         self._clocks = clocks or Clocks()
-        self._stop_clock: Callable[[], None] | None = None
-        self._task: asyncio.Task[Any] | None = None
-        self._outcome: Outcome | None = None
-        self._told: Callable[[Outcome], None] | None = None  # whoever runs it
-        self.began_at = 0.0  # by the loop's clock
 
     def settle(self) -> None:
         """Its outcome is recorded, or nobody's."""

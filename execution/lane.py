@@ -9,6 +9,7 @@ no more than find one within ``AHEAD_S``, and none where jobs are long.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import cached_property, partial
 from typing import Generic, TypeVar
@@ -28,16 +29,19 @@ class Lane(Generic[K]):
 
     def __init__(self, slots: int, ahead: int = 0) -> None:
         self.slots = slots
-        self.lines: dict[str, dict[K, int]] = {}  # group → key → its turn
+        # Group → key → its turn. Ordered, as a dict is, and the first one is found at once also
+        # after thousands before it have been taken out, over whose places a dict would go.
+        self.lines: dict[str, OrderedDict[K, int]] = {}
         self.group_of: dict[K, str] = {}  # of what stands in line
         self.begun: set[K] = set()
         self.running: dict[K, float] = {}  # since when each has its slot, by the loop's clock
         # Begun ahead, and waiting for a slot: whom to tell, and since when. The first came first.
-        self._ready: dict[K, tuple[Callable[[bool], None], float]] = {}
+        self._ready: OrderedDict[K, tuple[Callable[[bool], None], float]] = OrderedDict()
         self._alarm: asyncio.TimerHandle | None = None  # for the first of them
         self._ahead_most = ahead
         self._ahead = 0
         self._taken_s = _MOST_S  # how long a slot is taken, on average
+        self._noted_at = -1.0
         self._stopped = False
 
     @cached_property
@@ -51,14 +55,18 @@ class Lane(Generic[K]):
 
     def put(self, key: K, group: str, turn: int) -> None:
         """Put a key at the end of its group's line."""
-        self.lines.setdefault(group, {})[key] = turn
+        line = self.lines.get(group)
+        if line is None:
+            line = self.lines[group] = OrderedDict()
+        line[key] = turn
         self.group_of[key] = group
 
     def put_back(self, key: K, group: str) -> None:
         """Put a key before all but those that have been put back before it."""
-        line = self.lines.get(group, {})
+        line: OrderedDict[K, int] = self.lines.get(group, OrderedDict())
         back = {k: turn for k, turn in line.items() if turn < 0}
-        self.lines[group] = {**back, key: -1, **{k: t for k, t in line.items() if t >= 0}}
+        behind = {k: turn for k, turn in line.items() if turn >= 0}
+        self.lines[group] = OrderedDict({**back, key: -1, **behind})
         self.group_of[key] = group
 
     def take_out(self, key: K) -> str | None:
@@ -146,6 +154,9 @@ class Lane(Generic[K]):
 
     def _note(self, taken_s: float, now: float) -> None:
         self._taken_s += (min(taken_s, _MOST_S) - self._taken_s) / _SHARE
+        if now == self._noted_at:
+            return  # uvloop's clock stands still for all that is called in one round
+        self._noted_at = now
         if self._taken_s > LONG_S:
             self._ahead = 0
         else:

@@ -19,7 +19,8 @@ class Histogram:
 
     def observe(self, seconds: float) -> None:
         """Count one. A clock that was set back makes none of less than nothing."""
-        seconds = max(seconds, 0.0)
+        if seconds < 0.0:
+            seconds = 0.0  # no `max`: this is done several times a job
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total_s += seconds
 

@@ -168,11 +168,25 @@ class JobTable(Table[str, Job]):
         pending.left = 1  # until all are sent
         part.begin()
         try:
-            headers = part.headers
             for change, value in zip(changes, values, strict=True):
-                self._put(part, change, headers, pending, value)
+                pending.left += self._put(part, change, value, pending.told)
         finally:
             pending.told()
+        return True
+
+    def put_one(self, part: Partition, change: Change, then: Callable[[], None]) -> bool:
+        """As ``put``, for one row, as half of all rows are written."""
+        if not self._may(part) or not part.open:
+            return False
+        told = partial(self._shown, part, then)
+        part.begin()
+        try:
+            sent = self._put(part, change, change.value, told)
+        except BaseException:
+            part.end()
+            raise
+        if not sent:
+            told()
         return True
 
     def _shown(self, part: Partition, then: Callable[[], None]) -> None:
@@ -222,7 +236,7 @@ class JobTable(Table[str, Job]):
             for change in changes:
                 if change.mark is not None:
                     await self._note(part, change.mark, pending)
-                self._put(part, change, part.headers, pending, change.value)
+                pending.left += self._put(part, change, change.value, pending.told)
             await pending.settled(part)
         finally:
             part.end()
@@ -231,30 +245,26 @@ class JobTable(Table[str, Job]):
         part.check()
 
     def _put(
-        self,
-        part: Partition,
-        change: Change,
-        headers: list[tuple[str, bytes]],
-        pending: Pending,
-        value: bytes | None,
-    ) -> None:
+        self, part: Partition, change: Change, value: bytes | None, told: Callable[[], None]
+    ) -> bool:
+        """Send a row; ``told`` is called when it is acknowledged, or never will be. False: it isn't
+        sent, since the job has moved on."""
         offset, before, job, _, _ = change
         # No await between this look and the note: two tasks can't both pass.
         if part.head(offset) is not before:
-            return
+            return False
         if job is not None and value is None:
             value = encode_row(job)  # before the note: it may raise
         prev = prev_header(part, offset, before, job)
         part.sent(offset, job)
         key = b"%d-%d" % (part.number, offset)
-        if prev is not None:
-            headers = [*headers, prev]
+        headers = part.headers if prev is None else [*part.headers, prev]
         # The callback, not whoever waits, shows the row: that task may be cancelled between
         # the acknowledgement and its next step.
         now = self._event_loop.time()
-        told = partial(self._row_told, pending, part, offset, before, job, value, now)
-        pending.left += 1
-        self._writer.put(self._log, part.number, key, value, headers, told)
+        acknowledged = partial(self._row_told, told, part, offset, before, job, value, now)
+        self._writer.put(self._log, part.number, key, value, headers, acknowledged)
+        return True
 
     async def _note(self, part: Partition, mark: Mark, pending: Pending) -> None:
         """Write what is before it, then the mark, then what is behind it, each acknowledged first:
@@ -269,7 +279,7 @@ class JobTable(Table[str, Job]):
 
     def _row_told(
         self,
-        pending: Pending,
+        told: Callable[[], None],
         part: Partition,
         offset: int,
         before: Job | None,
@@ -295,7 +305,7 @@ class JobTable(Table[str, Job]):
                     kept = None if value is None else with_place(value, part.places.get(offset))
                     part.unsaved.rows[offset] = kept
         finally:
-            pending.told()  # whatever was wrong: somebody's slot and room hang on it
+            told()  # whatever was wrong: somebody's slot and room hang on it
 
     def _mark_told(
         self,
@@ -332,9 +342,9 @@ class Pending:
         self._then = then
         self._settled: asyncio.Future[None] | None = None
 
-    def told(self, count: int = 1) -> None:
-        """So many are acknowledged, or never will be."""
-        self.left -= count
+    def told(self) -> None:
+        """One is acknowledged, or never will be."""
+        self.left -= 1
         if self.left:
             return
         if self._then is not None:

@@ -169,7 +169,8 @@ class Partition:
 
     def sent(self, offset: int, job: Job | None) -> None:
         """A row is on its way."""
-        before = self.head(offset)
+        # Jobs with keys are the few: where there are none, nothing before has to be looked for.
+        before = self.head(offset) if self._keys else None
         self._heads[offset] = job
         if job is not None:
             if before is not None and before.key is not None and before.key != job.key:
@@ -255,8 +256,9 @@ class Partition:
             return  # whoever looks after it reads on from the cursor, to the end
         if not self.alive:
             return  # late: nobody reads our rows any more, and nobody would end a doubt
-        if place <= self.cursor:
-            self.cursor = max(self.cursor, place + 1)
+        if place == self.cursor:
+            self.cursor = place + 1
+        if place < self.cursor:
             return
         self._held_back = []
         self._trusted.clear()
