@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.faults.brokers import Brokers
 from tests.faults.drive import REST_S, Drive, Outcome
+from tests.faults.numbers import count, more_than_nothing, some
 from tests.faults.plan import Plan, plan
 from tests.faults.selftest import MUTANTS
 from tests.kafka import die_with_parent
@@ -137,13 +138,14 @@ def _end_with_parent() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20, help="how many schedules")
-    parser.add_argument("--start", type=int, default=1, help="the first one's number")
-    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="so many (one for each core)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of load, for each")
-    parser.add_argument("--rate", type=float, default=20.0, help="jobs a second")
+    parser.add_argument("--seeds", type=some, default=20, help="how many schedules")
+    parser.add_argument("--start", type=count, default=1, help="the first one's number")
+    parser.add_argument("--at-once", type=some, default=AT_ONCE, help="so many (one for each core)")
+    parser.add_argument("--seconds", type=more_than_nothing, default=20.0, help="of load, for each")
+    parser.add_argument("--rate", type=more_than_nothing, default=20.0, help="jobs a second")
     parser.add_argument("--selftest", action="store_true", help="is what is broken noticed?")
-    parser.add_argument("--only", help="one of the selftest's names")
+    names = [mutant.name for mutant in MUTANTS]
+    parser.add_argument("--only", choices=names, metavar="NAME", help="this one of the selftest")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--keep", action="store_true", help="keep what was recorded in any case")
     return parser

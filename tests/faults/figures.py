@@ -24,6 +24,7 @@ import psutil
 from confluent_kafka import Producer
 
 from tests.faults.million import MB, row, write
+from tests.faults.numbers import some
 from tests.harness import Cluster, WorkerProcess, until
 from tests.kafka import ApacheKafka
 
@@ -209,10 +210,10 @@ def _waiting(worker: WorkerProcess) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.figures", description=__doc__)
     parser.add_argument("what", nargs="*", choices=["reads", "pages", "waits", []])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rate", type=int, default=500, help="jobs a second beside reads")
-    parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--waits", type=int, default=2_000)
+    parser.add_argument("--rows", type=some, default=1_000_000)
+    parser.add_argument("--rate", type=some, default=500, help="jobs a second beside reads")
+    parser.add_argument("--seconds", type=some, default=20)
+    parser.add_argument("--waits", type=some, default=2_000)
     return parser
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 from confluent_kafka import Producer
 
+from tests.faults.numbers import some
 from tests.harness import Cluster, WorkerProcess
 from tests.kafka import ApacheKafka
 
@@ -109,7 +110,7 @@ def recovered(cluster: Cluster, rows: int, settings: dict[str, Any]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.million", description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=some, default=1_000_000)
     return parser
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from tests.faults.brokers import Brokers
 from tests.faults.checker.report import Report
 from tests.faults.drive import Drive, Outcome
+from tests.faults.numbers import count, more_than_nothing, some
 from tests.faults.plan import SESSION_S, Plan, Step
 
 # Of a hundred faults so many; the rest of the time is for the load alone.
@@ -126,11 +127,13 @@ def _percentile(times: Sequence[float], part: float) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=100_000)
-    parser.add_argument("--every", type=float, default=10.0, help="seconds between faults")
-    parser.add_argument("--rate", type=float, default=130.0, help="jobs a second")
-    parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=some, default=100_000)
+    parser.add_argument(
+        "--every", type=more_than_nothing, default=10.0, help="seconds between faults"
+    )
+    parser.add_argument("--rate", type=more_than_nothing, default=130.0, help="jobs a second")
+    parser.add_argument("--workers", type=some, default=3)
+    parser.add_argument("--seed", type=count, default=1)
     return parser
 
 
