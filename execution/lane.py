@@ -154,12 +154,10 @@ class Lane(Generic[K]):
 
     def _note(self, taken_s: float, now: float) -> None:
         self._taken_s += (min(taken_s, _MOST_S) - self._taken_s) / _SHARE
-        if now == self._noted_at:
-            return  # uvloop's clock stands still for all that is called in one round
-        self._noted_at = now
         if self._taken_s > LONG_S:
             self._ahead = 0
-        else:
+        elif now != self._noted_at:  # uvloop's clock stands still for all that one round calls
+            self._noted_at = now
             # Those that hold on to their slots turn nothing over, and aren't in the average.
             long = 0
             for since in self.running.values():  # the oldest first

@@ -278,6 +278,7 @@ class WorkerProcess:
     """A worker, as ``python app.py`` starts it."""
 
     command: tuple[str, ...] = (sys.executable, "app.py")
+    before_it: Callable[[], None] | None = None  # called in the new process, before the command
 
     def __init__(self, cluster: Cluster, settings: dict[str, str]) -> None:
         self.settings = settings
@@ -292,6 +293,7 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                preexec_fn=self.before_it,
             )
 
     def wait_ready(self, within_s: float = 60) -> None:

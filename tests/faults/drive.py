@@ -23,6 +23,7 @@ from tests.faults.load import Load
 from tests.faults.plan import NETWORK, SESSION_S, Plan, Step
 from tests.faults.recording import Events, Http, Kafka, Recorder
 from tests.harness import Cluster, WorkerProcess, free_port
+from tests.kafka import die_with_parent
 
 PARTITIONS = 4
 LOOK_S = 0.05
@@ -45,6 +46,8 @@ class FaultedWorker(WorkerProcess):
     """A worker that fails as its environment says."""
 
     command = (sys.executable, "-m", "faust", "-A", "tests.apps.faulted", "worker", "-l", "info")
+    # Whoever drives them may be ended in the middle of anything, also of starting the next one.
+    before_it = staticmethod(die_with_parent)
 
 
 @dataclass
