@@ -89,6 +89,7 @@ class Keys:
         async with asyncio.timeout(LIMIT_S), turn:
             found = unread.find(part, scoped)
             if found is None:
+                part.check()  # a lease that ended while we waited has nowhere to read from
                 await unread.read_on(part)
                 found = unread.find(part, scoped)
             if found is None:

@@ -84,7 +84,7 @@ class Partition:
 
     @fence.setter
     def fence(self, fence: Fence) -> None:
-        self._fence = fence
+        self._fence = self.sent_fence = fence
         self.headers = fence.headers()  # of each record that we write
 
     @property

@@ -128,7 +128,8 @@ class Takeover:
                 running attempts as crashed.
         """
         alive = {part.number: part for part in parts if part.alive}
-        entries = [self._ownership(n, part.fence, released=True) for n, part in alive.items()]
+        # Behind a new fence that is on its way, a mark under the one before it would be void.
+        entries = [self._ownership(n, part.sent_fence, released=True) for n, part in alive.items()]
         for meta in await self._writer.write(self._changelog, entries, timeout_s):
             part = alive[meta.partition]
             part.owned, part.released = (meta.offset, meta.timestamp), True
@@ -163,6 +164,7 @@ class Takeover:
             fence = Fence(fold.fence.number + 1, self._me.instance)
             if self._alone_in(fold) and part.alive:
                 entry = self._ownership(part.number, fence)
+                part.sent_fence = fence
                 try:
                     await self._writer.write(self._changelog, [entry])
                     await self._read_on([fold])

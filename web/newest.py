@@ -30,6 +30,7 @@ async def superseded(reader: LogReader, changelog: str, parts: Mapping[int, Part
     for n, step in steps.items():
         fold = Fold(n, fence=fences[n])
         fold.apply_all(step.records)
-        if fold.fence.instance != fences[n].instance or step.next < step.end:
+        # Also if ours is the last fence: another one may have been before it, under its number.
+        if not fold.owners <= {fences[n].instance} or step.next < step.end:
             found.add(n)
     return found

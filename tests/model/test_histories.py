@@ -7,10 +7,11 @@ from typing import Any, cast
 
 from tables.fold import OWNER_KEY
 from tables.partition import Partition
-from tests.model.kafka import P
+from tests.model.kafka import P, Reader
 from tests.model.machine import Histories
 from tests.model.worker import CANCEL, CHANGELOG, JOBS, Worker
 from tests.model.world import World
+from web.newest import superseded
 
 
 def step_until(world: World, worker: Worker, come: Callable[[], object]) -> None:
@@ -250,4 +251,17 @@ def test_a_fence_that_is_not_in_the_log_yet_is_nobodys(world: World) -> None:
     world.look_at(two)
     assert two.part is not None
     assert two.part.rows[0].status.value == "executing", "or it proves nothing"
+    reader, parts = Reader(two.connection), {P: two.part}
+    found: list[set[int]] = []
+
+    async def ask() -> None:
+        found.append(await superseded(reader, CHANGELOG, parts))
+
+    two.loop.spawn(ask())
+    step_until(world, two, lambda: found)
+    next(b for b in two.connection.in_flight() if b.name == CHANGELOG).land()
+    assert [r.headers[0][1] for r in world.kafka.topic(CHANGELOG).records][-1] == b"3 w1"
+    two.loop.spawn(ask())
+    step_until(world, two, lambda: len(found) == 2)
+    assert found == [{P}, {P}], "whoever reads gets no old answer, before its fence or behind it"
     world.settle()
