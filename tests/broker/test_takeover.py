@@ -138,7 +138,7 @@ async def test_a_fence_that_could_not_be_written_is_not_ours(pair: tuple[Worker,
     one.writer.fails = False
     theirs, _, _ = await two.take()
     assert not one.held[0].alive, "its rows may be void, or count though it has not read ours"
-    assert theirs.fence.number == one.held[0].fence.number, "the same number, or it proves nothing"
+    assert theirs.fence.number == one.held[0].sent_fence.number, "or it proves nothing"
     await two.put(5, DONE)
     back, kept, _ = await one.take()
     assert not kept
