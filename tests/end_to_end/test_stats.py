@@ -28,18 +28,20 @@ def test_both_workers_tell_of_all(cluster: Cluster) -> None:
     done = cluster.produce([b'{"handler": "echo"}'] * 20 + [b'{"handler": "nope"}'] * 4)
     cluster.all_final(done)
     running = cluster.produce([b'{"handler": "sleep", "data": 500, "timeout": "600s"}'] * 8)
-    lag = len(cluster.produce([b'{"handler": "echo"}'] * 8))
-
     wanted = {**NONE, "done": 20, "failed": 4, "executing": 6, "waiting": 2}
 
-    # Intake moves its place on for what it has been given together, so that those of the running
-    # jobs whose neighbours have no room may still count as not read.
-    def settled(worker: WorkerProcess) -> bool:
+    def settled(worker: WorkerProcess, lag: int) -> bool:
         told = worker.get("/stats").json
         return bool(lag <= told["lag"] <= lag + len(running) and told["jobs"] == wanted)
 
+    # All room is taken before there are others, which a partition could be given room for in place
+    # of another one's.
+    until(lambda: settled(workers[0], 0), 30, "all that may run do")
+    lag = len(cluster.produce([b'{"handler": "echo"}'] * 8))
     for worker in workers:
-        until(lambda worker=worker: settled(worker), 30, "all that may run do")  # type: ignore[misc]
+        # Intake moves its place on for what it has been given together, so that those of the
+        # running jobs whose neighbours have no room may still count as not read.
+        until(lambda worker=worker: settled(worker, lag), 30, "the others wait")  # type: ignore[misc]
         told = worker.get("/stats").json
         assert told["missing"] == []
         assert told["jobs"] == wanted
