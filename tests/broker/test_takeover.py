@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from itertools import cycle
 
@@ -30,16 +30,22 @@ DONE = Job(status=Status.DONE, submitted_at=1, finished_at=2)
 
 
 class Failing(LogWriter):
-    """A writer that can be made to fail before anything is sent."""
+    """A writer that can be made to fail before anything is sent, or to do something right after
+    the next records are acknowledged."""
 
     fails = False
+    then: Callable[[], Awaitable[None]] | None = None
 
     async def write(
         self, topic: str, entries: Iterable[Entry], timeout_s: float | None = None
     ) -> list[Written]:
         if self.fails:
             raise NotWritten("as the test wishes")
-        return await super().write(topic, entries, timeout_s)
+        written = await super().write(topic, entries, timeout_s)
+        then, self.then = self.then, None
+        if then is not None:
+            await then()
+        return written
 
 
 class Worker:
@@ -123,6 +129,25 @@ async def test_letting_go_on_purpose_is_no_death(pair: tuple[Worker, Worker]) ->
     one, two = pair
     part, _, _ = await one.take()
     await one.takeover.release([part], 5.0)
+    _, _, orphaned = await two.take()
+    assert not orphaned
+
+
+async def test_letting_go_while_a_new_fence_is_on_its_way_is_no_death(
+    pair: tuple[Worker, Worker],
+) -> None:
+    """The next rebalance begins before the fence of the one before it has been read back."""
+    one, two = pair
+    part, _, _ = await one.take()
+    said: list[Partition] = []
+
+    async def let_go() -> None:
+        await one.takeover.release([part], 5.0)
+        said.append(part)
+
+    one.writer.then = let_go
+    _, kept, _ = await one.take()
+    assert (kept, said) == (True, [part])
     _, _, orphaned = await two.take()
     assert not orphaned
 
