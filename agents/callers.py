@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, NoReturn
 
@@ -128,9 +127,9 @@ class Callers:
             attempt=row.attempt,
             max_attempts=row.max_attempts,
             submitted_at_ms=row.submitted_at,
-            deadline=datetime.fromtimestamp(time.time() + timeout_s, UTC),
+            stops_at=time.time() + timeout_s,
             rehearsal=self.rehearsal,
-            logger=BoundLogger.of(job_id, row.attempt, handler.name),
+            logger=BoundLogger(job_id, row.attempt, handler.name),
             traceparent=trace.current.get(),
             resources=self._resources,
             report=partial(self._report, job_id),

@@ -93,10 +93,13 @@ class Intake:
         fired: dict[str, Fired] = {}
         keys: dict[str, int] = {}
         for record in records:
-            if self._settled(part, record):  # canceled while we waited for room
+            if not record.headers and part.unheard_of(record.offset):  # as nearly all
+                change = Change(record.offset, None, self._first_row(record))
+            elif self._settled(part, record):  # canceled while we waited for room
                 flight.known.add(record.offset)
                 continue
-            change = self._change(part, record, fired, keys)
+            else:
+                change = self._change(part, record, fired, keys)
             if change.job is not None and change.job.status is Status.FAILED:
                 letters.append(Letter(part.number, record, change.job.error or ""))
             rows.append(change)
@@ -163,8 +166,6 @@ class Intake:
     ) -> Change:
         """The row of a record. ``fired`` and ``keys``: what the records before it will leave as
         marks, and as jobs with idempotency keys."""
-        if not record.headers and part.unheard_of(record.offset):
-            return Change(record.offset, None, self._first_row(record))  # as nearly all
         before = part.head(record.offset)  # canceled unread, or of a topic that was made again
         known = self._known(part, record)
         labels = Labels.of(record.headers, record.value)

@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -136,9 +135,9 @@ def _run(call: Call, line: Line, opened: OpenedHere) -> Answer:
         attempt=call.attempt,
         max_attempts=call.max_attempts,
         submitted_at_ms=call.submitted_at_ms,
-        deadline=_deadline(call.timeout_s),
+        stops_at=None if call.timeout_s is None else time.time() + call.timeout_s,
         rehearsal=call.rehearsal,
-        logger=BoundLogger.of(call.job_id, call.attempt, call.handler),
+        logger=BoundLogger(call.job_id, call.attempt, call.handler),
         traceparent=call.traceparent,
         resources=opened,
         report=line.progress,
@@ -160,10 +159,6 @@ def _tracing(service: str, worker: str) -> Tracing:
     from execution.tracing import Tracing
 
     return Tracing(service, worker)
-
-
-def _deadline(timeout_s: float | None) -> datetime | None:
-    return None if timeout_s is None else datetime.now(UTC) + timedelta(seconds=timeout_s)
 
 
 def _call(handler: Handler, context: Context, data: Any) -> Answer:

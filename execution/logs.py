@@ -17,15 +17,14 @@ FIELDS = ("job", "attempt", "handler", "prefix")
 class BoundLogger(logging.LoggerAdapter[logging.Logger]):
     """Puts the job in front of each message."""
 
-    _about: tuple[object, int, str]
+    # The class's: one is made for each attempt, most log nothing, and what one says of its job is
+    # put together when it is said.
+    logger = _LOGGER
+    extra = None
 
-    @classmethod
-    def of(cls, job_id: object, attempt: int, handler: str) -> BoundLogger:
-        """The logger of an attempt. What it says is put together when it is said: most attempts
-        log nothing."""
-        made = cls(_LOGGER, None)
-        made._about = (job_id, attempt, handler)
-        return made
+    def __init__(self, job_id: object, attempt: int, handler: str) -> None:
+        """The logger of an attempt."""
+        self._about = (job_id, attempt, handler)
 
     def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
         """Put it in front, and into fields of the record beside those of the call itself."""

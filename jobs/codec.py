@@ -189,6 +189,8 @@ def encode_json(value: Any) -> msgspec.Raw:
     Raises:
         InvalidRequest: the value has no JSON form, or is nested too deep.
     """
+    if value is None:
+        return _NULL  # most results
     try:
         raw = msgspec.Raw(_result_encoder.encode(value))
         _any.decode(raw)  # a Raw inside, or a string with lone surrogates, could be no JSON
@@ -227,6 +229,8 @@ def check_options(options: Iterable[str]) -> None:
 
 def too_deep(raw: msgspec.Raw) -> bool:
     """Whether JSON is nested deeper than ``MAX_DEPTH``; a count rules out nearly all at once."""
+    if len(raw) <= MAX_DEPTH:
+        return False
     text = bytes(raw)
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -32,7 +33,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a job.
 
     ``attempt`` counts from 1 to ``max_attempts``. ``submitted_at_ms`` is the time of the job's
-    record (epoch ms), ``deadline`` when the attempt will be stopped.
+    record (epoch ms), ``stops_at`` when the attempt will be stopped (epoch seconds).
     ``traceparent`` is the trace that it belongs to, if any, for what it calls.
     ``rehearsal``: ``faust -A app rehearse`` runs it on what is in the log; it must leave the world
     alone, and its follow-ups are noted down and not sent.
@@ -42,7 +43,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     max_attempts: int
     submitted_at_ms: int = 0
-    deadline: datetime | None = None
+    stops_at: float | None = None
     rehearsal: bool = False
     traceparent: str | None = None
     logger: logging.Logger | logging.LoggerAdapter[Any] = msgspec.field(
@@ -64,11 +65,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.job_id}@{self.submitted_at_ms}"
 
     @property
+    def deadline(self) -> datetime | None:
+        """When the attempt will be stopped, UTC; ``None``: it has all the time."""
+        return None if self.stops_at is None else datetime.fromtimestamp(self.stops_at, UTC)
+
+    @property
     def remaining_s(self) -> float | None:
         """Seconds until the deadline; ``None`` if there is none."""
-        if self.deadline is None:
-            return None
-        return (self.deadline - datetime.now(UTC)).total_seconds()
+        return None if self.stops_at is None else self.stops_at - time.time()
 
     @property
     def stopping(self) -> bool:

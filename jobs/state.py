@@ -86,6 +86,11 @@ TRANSITIONS: dict[tuple[Status | None, Event], Status] = {
     (_E, Event.CANCEL): _C,
 }
 
+# The same by event first: it is asked three times a job, and a pair would have to be made for each.
+_LEADS: dict[Event, dict[Status | None, Status]] = {
+    event: {was: to for (was, by), to in TRANSITIONS.items() if by is event} for event in Event
+}
+
 
 def after(status: Status | None, event: Event) -> Status:
     """The status that ``event`` leads to.
@@ -94,7 +99,7 @@ def after(status: Status | None, event: Event) -> Status:
         IllegalTransition: there is no such arrow; final states have none.
     """
     try:
-        return TRANSITIONS[status, event]
+        return _LEADS[event][status]
     except KeyError:
         was = "a record with no row" if status is None else f"a job that is {status.value}"
         raise IllegalTransition(f"{was} has no transition {event.value!r}") from None

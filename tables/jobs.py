@@ -100,8 +100,8 @@ class JobTable(Table[str, Job]):
         known: Callable[[str], bool] = lambda name: True,
     ) -> None:
         """Give the table what it writes with. ``known``: whether a handler is registered."""
-        self.transitions = Transitions(known)
         self.tempo = Tempo(now_ms)
+        self.transitions = Transitions(self.tempo, known)
         self._writer = writer
 
     def _new_store(self) -> JobStore:
@@ -294,13 +294,10 @@ class JobTable(Table[str, Job]):
             if error is not None:
                 part.lose(f"a row of job {part.number}-{offset} was not acknowledged: {error!r}")
             else:
-                part.seen(place)
-                part.placed(offset, job, place)
-                part.durable(offset, job)
+                part.acknowledged(offset, job, place)
                 self.transitions.acknowledged.observe(self._event_loop.time() - sent_at)
                 if job is not None:
                     self.transitions.note(part.number, offset, before, job)
-                    self.tempo.note(before, job)
                 if part.unsaved is not None:
                     kept = None if value is None else with_place(value, part.places.get(offset))
                     part.unsaved.rows[offset] = kept

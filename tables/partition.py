@@ -188,14 +188,25 @@ class Partition:
             await self._landing.setdefault(offset, asyncio.Event()).wait()
         self.check()
 
+    def acknowledged(self, offset: int, job: Job | None, place: int) -> None:
+        """Kafka has acknowledged a row, at this place of the changelog."""
+        if place == self.cursor and self._held_back is None and self.alive:
+            self.cursor = place + 1  # as ``seen`` does it, nearly always
+        else:
+            self.seen(place)
+        self.placed(offset, job, place)
+        self.durable(offset, job)
+
     def durable(self, offset: int, job: Job | None) -> None:
-        """Kafka has acknowledged a row: now readers see it, unless the lease is in doubt."""
+        """A row is acknowledged: now readers see it, unless the lease is in doubt."""
         if self._held_back is not None:
             self._held_back.append((offset, job))
             return
-        if offset in self._heads and self._heads[offset] is job:
-            del self._heads[offset]
-            self._land(offset)
+        heads = self._heads
+        if offset in heads and heads[offset] is job:
+            del heads[offset]
+            if self._landing:
+                self._land(offset)
         if job is None:
             gone = self.rows.pop(offset, None)
             if gone is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from jobs.model import Job, Status
+from jobs.model import Status
 
 STEP_MS = 10_000
 STEPS = 60  # whole ones that are shown
@@ -36,7 +36,7 @@ class Step(msgspec.Struct):
 
 
 class Tempo:
-    """Counts rows as they become durable."""
+    """Counts what ``Transitions`` tells it of rows that become durable."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         """``clock``: the wall clock, epoch milliseconds; steps of all workers are the same."""
@@ -45,36 +45,34 @@ class Tempo:
         self._number = -1
         self._step = Step()
 
-    def note(self, before: Job | None, job: Job) -> None:
-        """A row is durable; ``before`` is the one that it was made from."""
-        status = job.status
-        if status is Status.WAITING:
-            return
-        number = self._clock() // STEP_MS
-        if number != self._number:
-            self._begin(number)
-        step = self._step
-        if status is Status.EXECUTING:
-            due = job.submitted_at
-            if before is not None:  # a rerun is due at its time, or at once
-                due = before.next_attempt_at or before.finished_at or due
-            _count(step.wait, (job.started_at or due) - due)
-            return
+    def began(self, waited_ms: int) -> None:
+        """An attempt began so long after it was due."""
+        _count(self._now().wait, waited_ms)
+
+    def ended(self, status: Status, ran_ms: int | None) -> None:
+        """A job has come to a final state; ``ran_ms``: how long its last attempt took, if it ended
+        by that one."""
+        step = self._now()
         if status is Status.DONE:
             step.done += 1
         elif status is Status.FAILED:
             step.failed += 1
         else:
             step.canceled += 1
-        # Else it was stopped before its attempt: what it says of one is the attempt's before.
-        if before is not None and before.status is Status.EXECUTING and job.started_at is not None:
-            _count(step.run, (job.finished_at or job.started_at) - job.started_at)
+        if ran_ms is not None:
+            _count(step.run, ran_ms)
 
     def steps(self) -> dict[int, Step]:
         """The last ``STEPS`` and the one that has begun, by number: the time (epoch ms) by
         ``STEP_MS``. Where nothing happened there is none."""
         now = self._clock() // STEP_MS
         return {n: step for n, step in self._steps.items() if now - STEPS <= n <= now}
+
+    def _now(self) -> Step:
+        number = self._clock() // STEP_MS
+        if number != self._number:
+            self._begin(number)
+        return self._step
 
     def _begin(self, number: int) -> None:
         # Those to come were counted by a clock that has been put back since.

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from jobs.histogram import Histogram
 from jobs.model import Job, JobId, Status
+from tables.tempo import Tempo
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +24,11 @@ ACK_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 
 
 class Transitions:
-    """Counts of this worker since it started. ``known``: whether a handler is registered."""
+    """Counts of this worker since it started. ``known``: whether a handler is registered;
+    ``tempo`` counts the last minutes."""
 
-    def __init__(self, known: Callable[[str], bool] = lambda name: True) -> None:
+    def __init__(self, tempo: Tempo, known: Callable[[str], bool] = lambda name: True) -> None:
+        self._tempo = tempo
         self._known = known
         self._names: dict[str, str] = {}  # of handlers that are known
         self.finished: Counter[tuple[str, Status]] = Counter()  # by handler and state
@@ -43,11 +46,19 @@ class Transitions:
         failed = status is Status.FAILED
         if status.final:
             self.finished[handler, status] += 1
+            ran_ms = None
+            # Else it was stopped before its attempt: what it says of one is the attempt's before.
+            if before is not None and before.status is Status.EXECUTING:
+                began = job.started_at
+                ran_ms = None if began is None else (job.finished_at or began) - began
+            self._tempo.ended(status, ran_ms)
         elif status is Status.EXECUTING:
             due = job.submitted_at
             if before is not None:  # a rerun is due at its time, or at once
                 due = before.next_attempt_at or before.finished_at or due
-            self.waited.observe(((job.started_at or due) - due) / 1000)
+            waited_ms = (job.started_at or due) - due
+            self.waited.observe(waited_ms / 1000)
+            self._tempo.began(waited_ms)
         elif before is None:
             pass  # admitted
         elif before.status is Status.EXECUTING:

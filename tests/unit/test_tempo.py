@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jobs import state
 from jobs.model import Job, JobRequest
 from tables.tempo import STEP_MS, STEPS, Step, Tempo, bucket_of, middle, percentiles
+from tables.transitions import Transitions
 
 T = 100 * STEP_MS
 
@@ -24,13 +25,17 @@ class Times:
     def __init__(self) -> None:
         self.now = T
         self.tempo = Tempo(lambda: self.now)
+        self.transitions = Transitions(self.tempo)
+
+    def note(self, before: Job | None, job: Job) -> None:
+        self.transitions.note(0, 0, before, job)
 
     def run(self, job: Job, wait_ms: int, run_ms: int, result: bytes = b"1") -> Job:
         due = job.next_attempt_at or job.finished_at or job.submitted_at
         started = state.start(job, now=due + wait_ms, worker="w")
-        self.tempo.note(job, started)
+        self.note(job, started)
         done = state.returned(started, now=due + wait_ms + run_ms, result=msgspec.Raw(result))
-        self.tempo.note(started, done)
+        self.note(started, done)
         return done
 
 
@@ -79,12 +84,12 @@ def test_waits_runs_and_ends_are_counted() -> None:
 def test_what_was_stopped_before_its_attempt_has_run_for_no_time() -> None:
     times = Times()
     job = waiting()
-    times.tempo.note(job, state.canceled(job, now=T + 5, who="me", why=""))
+    times.note(job, state.canceled(job, now=T + 5, who="me", why=""))
     started = state.start(job, now=T, worker="w")
     again = state.failed(started, now=T + 10, error="x", delay_ms=500)
-    times.tempo.note(started, again)
-    times.tempo.note(again, state.canceled(again, now=T + 20, who="me", why=""))
-    times.tempo.note(again, state.refused(again, now=T + 20, error="no handler"))
+    times.note(started, again)
+    times.note(again, state.canceled(again, now=T + 20, who="me", why=""))
+    times.note(again, state.refused(again, now=T + 20, error="no handler"))
     (step,) = times.tempo.steps().values()
     assert (step.done, step.failed, step.canceled) == (0, 1, 2)
     assert (step.wait, step.run) == ({}, {})

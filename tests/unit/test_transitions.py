@@ -10,6 +10,7 @@ import pytest
 
 from jobs import state
 from jobs.model import Job, JobRequest, Malformed, Status
+from tables.tempo import Tempo
 from tables.transitions import Transitions
 
 REQUEST = JobRequest(data=msgspec.Raw(b"1"))
@@ -23,7 +24,7 @@ REFUSED = state.reject(Malformed("not JSON", "who"), submitted_at=1_000, now=1_5
 
 
 def noted(*rows: Job | None, known: str = "echo") -> Transitions:
-    seen = Transitions(lambda name: name == known)
+    seen = Transitions(Tempo(lambda: 1_000), lambda name: name == known)
     for before, after in itertools.pairwise(rows):
         if after is not None:
             seen.note(3, 7, before, after)
