@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from confluent_kafka import Consumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
 
 from benchmarks import topics
 from benchmarks.peers import outcomes
 from benchmarks.peers.base import Load, Peer, Span
 from benchmarks.peers.ours import Ours
 from benchmarks.place import Place
+from benchmarks.processes import PeerError
 from benchmarks.sampling import Sampler
 from benchmarks.workloads.base import Column, Workload
 from tests.faults.million import write
@@ -71,13 +75,29 @@ def _past(cluster: Cluster, rows: int) -> None:
     """So many jobs that are done: records that have been read, and rows."""
     filler = (b'{"handler": "noop", "data": [%d, 0]}' % n for n in range(rows))
     topics.produce(cluster.kafka, cluster.jobs, cluster.partitions, filler)
-    consumer = Consumer({"bootstrap.servers": cluster.kafka, "group.id": cluster.app_id})
-    try:
-        ends = [
-            TopicPartition(cluster.jobs, p, len(range(p, rows, cluster.partitions)))
-            for p in range(cluster.partitions)
-        ]
-        consumer.commit(offsets=ends, asynchronous=False)
-    finally:
-        consumer.close()
+    ends = [len(range(p, rows, cluster.partitions)) for p in range(cluster.partitions)]
+    asyncio.run(_commit(cluster, ends))
     write(cluster, rows)
+
+
+class _AsWorkers(RangePartitionAssignor):
+    name = "faust"  # a group that has had workers takes no other one on the embedded broker
+
+
+async def _commit(cluster: Cluster, ends: Sequence[int]) -> None:
+    # As a member of the group: the embedded broker takes no places from others.
+    consumer = AIOKafkaConsumer(
+        cluster.jobs,
+        bootstrap_servers=cluster.kafka,
+        group_id=cluster.app_id,
+        enable_auto_commit=False,
+        auto_offset_reset="latest",
+        partition_assignment_strategy=[_AsWorkers],
+    )
+    try:
+        await consumer.start()  # it has its partitions when this returns
+        await consumer.commit({TopicPartition(cluster.jobs, p): end for p, end in enumerate(ends)})
+    except KafkaError as exc:
+        raise PeerError(f"the places of past jobs can't be committed: {exc!r}") from exc
+    finally:
+        await consumer.stop()
