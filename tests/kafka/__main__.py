@@ -22,6 +22,11 @@ USUAL_PORT = 9092
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
+    if options.command[:1] == ["--"]:
+        del options.command[0]
+    if not options.command:
+        print("which command? python -m tests.kafka make test, say", file=sys.stderr)
+        return 2
     signal.signal(signal.SIGTERM, _stop)
     try:
         if options.brokers > 1:
