@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ AGAIN_S = 1.0
 def answers_within(
     client: AIOKafkaClient, limit_s: float, coordination_s: float | None = None
 ) -> None:
-    """Set the time limit of a client's requests, before it is started.
+    """Set the time limit of a client's requests, before it is started. And none is written to a
+    connection that is known to be lost.
 
     Args:
         coordination_s: another one for what is asked of the group's coordinator.
@@ -36,12 +38,25 @@ def answers_within(
 
     async def connection(node_id: Any, *, group: Any = ConnectionGroup.DEFAULT, **how: Any) -> Any:
         made = await connect(node_id, group=group, **how)
+        while made is not None and _is_gone(made):
+            made.close(reason=CloseReason.CONNECTION_BROKEN)
+            made = await connect(node_id, group=group, **how)
         if made is not None:
             coordinates = group is ConnectionGroup.COORDINATION and coordination_s is not None
             made._request_timeout = coordination_s if coordinates else limit_s
         return made
 
     client._get_conn = connection
+
+
+def _is_gone(connection: AIOKafkaConnection) -> bool:
+    """Whether a connection is closed and aiokafka hasn't been told yet.
+
+    To write to it is a RuntimeError with uvloop, which aiokafka 0.14 takes for its own fault: what
+    fetches or produces ends for good (github.com/aio-libs/aiokafka/issues/1038, open).
+    """
+    writer = connection._writer
+    return writer is not None and writer.transport.is_closing()
 
 
 def waits_for_brokers(client: AIOKafkaClient, stopping: Callable[[], bool]) -> None:

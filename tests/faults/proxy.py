@@ -8,6 +8,7 @@ it works with any broker and any number of them. The answers' lengths stay as th
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
@@ -54,7 +55,7 @@ class Proxy:
         self._do(self._set(passing=False))
 
     def reset(self) -> None:
-        """All connections are closed, and new ones at once."""
+        """All connections are reset, and new ones at once."""
         self._do(self._set(refusing=True))
 
     def slow(self, latency_s: float) -> None:
@@ -143,6 +144,10 @@ class Proxy:
             pass  # one side has ended, or we end it
         finally:
             self._links.discard(task)
+            if self._refusing:  # a reset, with no good-bye
+                end_at_once = struct.pack("ii", 1, 0)
+                end = writer.get_extra_info("socket")
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, end_at_once)
             writer.transport.abort()
 
     async def _link(
