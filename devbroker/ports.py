@@ -1,5 +1,6 @@
 """Free ports on the loopback interface."""
 
+import random
 import socket
 
 LOOPBACK = "127.0.0.1"
@@ -26,8 +27,11 @@ def is_free(port: int) -> bool:
 
 
 def find_free() -> int:
-    """A port that was free a moment ago; whoever starts on it must be ready to find it taken."""
-    with socket.socket() as server:
-        server.bind((LOOPBACK, 0))
-        port: int = server.getsockname()[1]
-        return port
+    """A port that was free a moment ago; whoever starts on it must be ready to find it taken.
+
+    It is none of those that a system gives to outgoing connections: one of these could have it
+    while whoever listens there is started again.
+    """
+    while not is_free(port := random.randrange(10_000, 32_768)):  # Linux gives from there on
+        pass
+    return port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ class Brokers:
         self._many = ApacheKafkaCluster(count) if count > 1 else None
         self._networks: dict[int, Proxy] = {}
         self._stack = ExitStack()
+        self._starting = threading.Lock()
 
     @property
     def address(self) -> str:
@@ -53,7 +55,13 @@ class Brokers:
             leaders = Counter(n for n in self._cluster.leaders(topic) if n > 0)
             victim = self._cluster.brokers[leaders.most_common(1)[0][0]]
         victim.kill()
-        return victim.start
+
+        def again() -> None:
+            with self._starting:
+                if not victim.alive:  # it may have been killed twice before it was started
+                    victim.start()
+
+        return again
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._one or self._cluster)
