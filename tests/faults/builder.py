@@ -23,12 +23,17 @@ class Builder:
         self._ms = 1_000_000
         self._removed: set[str] = set()
         self.fence, self.worker = "0 none", ""
+        self._count: int | None = None
         self.own(1, "a", ONE)
 
     def tick(self) -> int:
         """The next ms."""
         self._ms += 10
         return self._ms
+
+    def wait(self, seconds: float) -> None:
+        """Nothing happens for a while."""
+        self._ms += round(seconds * 1000)
 
     def put(self, topic: str, key: str | None, value: Any, **headers: str) -> Record:
         """A record at the end of a topic."""
@@ -44,10 +49,29 @@ class Builder:
         records.append(record)
         return record
 
-    def own(self, number: int, instance: str, worker: str) -> None:
-        """A takeover."""
+    def own(self, number: int, instance: str, worker: str, *, counting: bool = False) -> None:
+        """A takeover; by a worker that is ``counting``, its records have counts."""
         self.fence, self.worker = f"{number} {instance}", worker
-        self.put("changelog", "owner", {"worker": worker}, fence=self.fence)
+        self._count = 0 if counting else None
+        self.put("changelog", "owner", {"worker": worker}, **self.stamp())
+
+    def stamp(self) -> dict[str, str]:
+        """The headers of the owner's next record."""
+        if self._count is None:
+            return {"fence": self.fence}
+        self._count += 1
+        return {"fence": self.fence, "seq": str(self._count)}
+
+    def copy(self, offset: int) -> Record:
+        """A record of the changelog lands once more, at its end."""
+        records = self.history.topics["changelog"]
+        # A copy has the time of its batch.
+        records.append(records[offset]._replace(offset=len(records)))
+        return records[-1]
+
+    def again(self, job: str) -> None:
+        """The row that stands is written again, behind a void one."""
+        self.put("changelog", job, self.rows.get(job), **self.stamp(), again="")
 
     def call(self, method: str, path: str, status: int, answer: Any, **more: Any) -> Call:
         """A call of a client, answered."""
@@ -65,14 +89,22 @@ class Builder:
         self.history.calls.append(made)
         return made
 
-    def submit(self, *, accepted: bool = True, **request: Any) -> str:
-        """A job by HTTP; its id."""
+    def submit(self, *, accepted: bool = True, key: str | None = None, **request: Any) -> str:
+        """A job by HTTP, under an idempotency key if there is one; its id."""
         body = {"handler": "h", **request}
-        job = self.put("jobs", None, body).job
+        headers = {} if key is None else {"idempotency_key": key}
+        job = self.put("jobs", None, body, **headers).job
         if accepted:
-            answer = {"id": job, "status": "waiting"}
-            self.call("POST", "/job", 202, answer, body=json.dumps(body))
+            self.accept(job, **request)
         return job
+
+    def accept(self, job: str, method: str = "POST", **request: Any) -> Call:
+        """A request for a job is told that it is this one."""
+        answer = {"id": job, "status": "waiting"}
+        body = json.dumps({"handler": "h", **request})
+        if method == "PRODUCE":
+            return self.call(method, "jobs", 0, {"id": job}, body=body)
+        return self.call(method, "/job", 202, answer, body=body)
 
     def row(self, job: str, fence: str | None = None, **fields: Any) -> None:
         """A row in place of the last one, by today's owner; another ``fence`` leaves it void,
@@ -87,13 +119,13 @@ class Builder:
             doc["finished_at"] = now
         if doc["status"] == "failed" and fence is None:
             self.letter(job)
-        self.put("changelog", job, doc, fence=fence or self.fence)
+        self.put("changelog", job, doc, **({"fence": fence} if fence else self.stamp()))
         if fence is None:
             self.rows[job] = doc
 
     def remove(self, job: str) -> None:
         """A final row leaves after its time."""
-        self.put("changelog", job, None, fence=self.fence)
+        self.put("changelog", job, None, **self.stamp())
         del self.rows[job]
         self._removed.add(job)
 
@@ -133,8 +165,17 @@ class Builder:
 
     def cancel(self, job: str, status: int = 200) -> Call:
         """A cancel as it is answered."""
-        answer = {"id": job, "status": "canceled"} if status == 200 else {"status": status}
+        answer: dict[str, Any] = {"status": status}
+        if status in (200, 202):  # 202: before it is carried out
+            state = "canceled" if status == 200 else self.rows[job]["status"]
+            answer = {"id": job, "status": state}
         return self.call("POST", f"/job/{job}/cancel", status, answer)
+
+    def cancel_by_record(self, job: str, **more: Any) -> Call:
+        """A cancel as a record that Kafka has acknowledged."""
+        value = {"id": job, **more}
+        place = self.put("cancel", None, value).job
+        return self.call("PRODUCE", "cancel", 0, {"id": place}, body=json.dumps(value))
 
     def list(self, query: str = "", **more: Any) -> Call:
         """A page with all jobs."""
@@ -153,8 +194,12 @@ class Builder:
 
     def kill(self, worker: str) -> None:
         """A worker is killed."""
+        self.event("kill", worker)
+
+    def event(self, what: str, worker: str) -> None:
+        """Something is done to a worker."""
         port = worker.rpartition(":")[2]
-        self.history.events.append(Event(what="kill", worker=port, at=self.tick() / 1000))
+        self.history.events.append(Event(what=what, worker=port, at=self.tick() / 1000))
 
     def rest(self) -> History:
         """What is asked at rest; the history is whole with it."""

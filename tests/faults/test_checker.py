@@ -3,6 +3,7 @@ caught by exactly the rule that it breaks."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tests.faults.builder import ONE, TWO, Builder
 from tests.faults.checker import judge
 from tests.faults.checker.model import Call
+from tests.faults.checker.shown import shown
 
 Case = Callable[[Builder], Any]
 CASES: dict[str, tuple[str, Case]] = {}
@@ -166,6 +168,70 @@ def a_list_that_names_what_is_missing(b: Builder) -> None:
     b.done(job)
 
 
+def rerun_and_done(b: Builder, *, counting: bool = True) -> tuple[str, int]:
+    """A job: executing 1, waiting 1, executing 2, done 2. With the place of the second of these
+    rows."""
+    b.own(2, "b", TWO, counting=counting)
+    job = b.submit()
+    b.end(b.begin(job, 1))
+    b.row(job, status="waiting", error="no")
+    waiting = last_offset(b)
+    b.done(job, 2)
+    return job, waiting
+
+
+@breaks("good")
+def a_late_copy_that_is_answered(b: Builder) -> None:
+    job, waiting = rerun_and_done(b)
+    b.copy(waiting)
+    b.read(job)
+    b.again(job)
+    b.read(job)
+
+
+@breaks("good")
+def a_late_copy_before_the_next_row(b: Builder) -> None:
+    b.own(2, "b", TWO, counting=True)
+    owner = last_offset(b)
+    job = b.submit()
+    b.row(job, status="waiting")
+    waiting = last_offset(b)
+    run = b.begin(job, 1)
+    b.copy(waiting)
+    b.end(run)
+    b.row(job, status="done")
+    b.copy(owner)
+    b.put("changelog", "owner", {"worker": TWO}, **b.stamp())
+
+
+@breaks("good")
+def a_batch_twice(b: Builder) -> None:
+    job, _ = rerun_and_done(b)
+    done = last_offset(b)
+    b.copy(done - 1)
+    b.copy(done)
+    b.again(job)
+
+
+@breaks("good")
+def a_copy_of_a_removal(b: Builder) -> None:
+    job, _ = rerun_and_done(b)
+    b.remove(job)
+    b.copy(last_offset(b))
+    b.again(job)  # nothing
+
+
+@breaks("good")
+def the_next_owner_counts_anew(b: Builder) -> None:
+    rerun_and_done(b)
+    b.own(3, "c", ONE, counting=True)
+    b.done(b.submit())
+    b.own(4, "d", TWO)  # of a version that doesn't count
+    b.done(b.submit())
+    b.own(5, "e", ONE, counting=True)
+    b.done(b.submit())
+
+
 @breaks("I0")
 def a_place_is_left_out(b: Builder) -> None:
     a_plain_job(b)
@@ -236,12 +302,96 @@ def two_submissions_with_one_id(b: Builder) -> None:
     b.done(job)
 
 
+@breaks("I1")
+def another_body_is_told_of_a_keys_job(b: Builder) -> None:
+    job = b.submit(key="k", data=1)
+    b.accept(job, data=2)
+    b.done(job)
+
+
+@breaks("I1")
+def two_records_with_one_place(b: Builder) -> None:
+    job = b.submit(accepted=False, key="k")
+    for _ in range(2):
+        b.accept(job, "PRODUCE")
+    b.done(job)
+
+
+@breaks("I1")
+def two_jobs_for_one_key(b: Builder) -> None:
+    for _ in range(2):
+        b.done(b.submit(key="k"))
+
+
+@breaks("I1")
+def two_jobs_for_one_key_with_two_bodies(b: Builder) -> None:
+    for data in (1, 2):
+        b.done(b.submit(key="k", data=data))
+
+
+@breaks("good")
+def one_job_for_one_key(b: Builder) -> None:
+    job = b.submit(key="k")
+    b.accept(job)
+    b.row(job, status="waiting")
+    b.done(job)
+    b.accept(job)
+    b.list()
+    second = b.submit(accepted=False, key="k")  # of a write that was taken for lost
+    b.accept(job)
+    b.row(second, status="canceled", error=f"the same Idempotency-Key as job {job}")
+
+
+@breaks("good")
+def a_key_that_a_program_has_set(b: Builder) -> None:
+    job = b.submit(accepted=False, key="k")
+    b.accept(job, "PRODUCE")
+    b.accept(job)
+    b.done(job)
+    second = b.submit(accepted=False, key="k")
+    b.accept(second, "PRODUCE")
+    b.row(second, status="canceled")
+
+
+@breaks("good")
+def a_key_again_after_its_job_has_left(b: Builder) -> None:
+    first = b.submit(key="k")
+    b.done(first)
+    b.remove(first)
+    b.done(b.submit(key="k"))
+
+
+@breaks("good")
+def jobs_that_share_a_body(b: Builder) -> None:
+    for key in ("a", "b", "", "", None, None):
+        b.done(b.submit(key=key))
+
+
 @breaks("I2")
 def done_and_then_canceled(b: Builder) -> None:
     job = b.submit()
     b.row(job, status="waiting")
     b.done(job)
     b.row(job, status="canceled")
+
+
+def waiting_again(b: Builder, job: str, waiting: int) -> None:
+    """A row from before the end of a job stands again, and the job goes on from there."""
+    doc = json.loads(b.history.topics["changelog"][waiting].value or b"")
+    b.rows[job] = doc
+    b.put("changelog", job, doc, **b.stamp())
+    b.done(job, 2)
+
+
+@breaks("I2")
+def waiting_again_as_a_record_of_its_own(b: Builder) -> None:
+    waiting_again(b, *rerun_and_done(b))
+
+
+@breaks("I2")
+def waiting_again_by_an_owner_that_does_not_count(b: Builder) -> None:
+    job, waiting = rerun_and_done(b, counting=False)
+    waiting_again(b, job, waiting)
 
 
 @breaks("I2")
@@ -294,6 +444,155 @@ def begun_after_its_cancel_was_answered(b: Builder) -> None:
     b.row(job, status="canceled")
     b.cancel(job)
     b.end(b.begin(job, 1, row=False))
+
+
+def delayed(b: Builder) -> str:
+    """A job that waits for its time."""
+    job = b.submit(delay="20s")
+    b.row(job, status="waiting")
+    return job
+
+
+@breaks("I3")
+def a_cancel_that_was_taken_is_ignored(b: Builder) -> None:
+    job = delayed(b)
+    b.cancel(job, 202)
+    b.wait(20)
+    b.done(job)
+
+
+@breaks("I3")
+def a_cancel_on_the_topic_is_ignored(b: Builder) -> None:
+    job = delayed(b)
+    b.cancel_by_record(job, who="me", why="no")
+    b.wait(20)
+    b.done(job)
+
+
+@breaks("I3")
+def a_cancel_is_ignored_and_the_job_fails_later(b: Builder) -> None:
+    job = b.submit(ttl=1)
+    b.row(job, status="waiting", max_attempts=2)
+    b.event("pause", ONE)
+    b.wait(20)  # that was long ago
+    run = b.begin(job, 1)
+    b.cancel_by_record(job)
+    b.end(run)
+    b.row(job, status="waiting", error="no")
+    b.event("pause", TWO)  # another one's trouble
+    b.wait(20)
+    b.end(b.begin(job, 2))
+    b.row(job, status="failed")
+
+
+@breaks("I3")
+def a_cancel_is_ignored_and_the_job_is_removed(b: Builder) -> None:
+    a_cancel_on_the_topic_is_ignored(b)
+    b.remove("0-0")
+
+
+@breaks("I3")
+def begun_after_it_was_canceled_by_a_record(b: Builder) -> None:
+    job = b.submit()
+    b.row(job, status="executing", attempt=1)
+    b.cancel_by_record(job)
+    b.row(job, status="canceled")
+    b.wait(3)
+    b.end(b.begin(job, 1, row=False))
+
+
+@breaks("good")
+def cancels_that_are_carried_out_late(b: Builder) -> None:
+    one, two, three = delayed(b), delayed(b), b.submit()
+    b.cancel(one, 202)
+    b.cancel_by_record(two)
+    b.cancel_by_record(three)
+    b.wait(60)  # nobody owns it
+    b.own(2, "b", TWO)
+    for job in (one, two, three):
+        b.row(job, status="canceled")
+        b.cancel_by_record(job)
+
+
+@breaks("good")
+def cancels_that_come_too_late(b: Builder) -> None:
+    job = delayed(b)
+    run = b.begin(job, 1)
+    b.cancel(job, 202)
+    b.cancel_by_record(job)
+    b.wait(1)
+    b.end(run)
+    b.row(job, status="done")
+    b.cancel_by_record(job)
+    b.cancel(job, 409)
+
+
+@breaks("good")
+def begun_before_its_cancel_is_read(b: Builder) -> None:
+    job = delayed(b)
+    b.cancel(job, 202)
+    b.wait(10)
+    b.done(job)
+
+
+@breaks("good")
+def begun_by_a_worker_that_was_away(b: Builder) -> None:
+    job = delayed(b)
+    b.event("pause", ONE)
+    b.cancel_by_record(job)
+    b.wait(20)
+    b.done(job)
+
+
+@breaks("good")
+def begun_before_a_pause_that_the_run_comes_after(b: Builder) -> None:
+    job = b.submit()
+    b.row(job, status="executing", attempt=1)
+    first = b.fence
+    b.cancel_by_record(job)
+    b.wait(20)
+    b.own(2, "b", TWO)
+    b.row(job, status="canceled")
+    b.wait(5)
+    b.end(b.begin(job, 1, row=False, worker=ONE))  # it can't know
+    b.row(job, fence=first, status="done")
+    b.again(job)
+
+
+@breaks("good")
+def a_former_owner_runs_long_after_the_end_and_a_cancel(b: Builder) -> None:
+    job = b.submit()
+    b.row(job, status="executing", attempt=1)
+    b.own(2, "b", TWO)
+    b.row(job, status="waiting", attempt=0, crashes=1)
+    b.done(job)
+    b.cancel_by_record(job)
+    b.wait(20)
+    b.end(b.begin(job, 1, row=False, worker=ONE))
+
+
+@breaks("good")
+def a_handler_on_its_way_as_its_job_is_canceled(b: Builder) -> None:
+    job = b.submit()
+    b.row(job, status="executing", attempt=1)
+    b.row(job, status="canceled")
+    b.end(b.begin(job, 1, row=False))
+
+
+@breaks("good")
+def cancels_of_nothing(b: Builder) -> None:
+    b.cancel_by_record("0-0")  # it comes later
+    job = delayed(b)
+    for nobody in ("0-77", "1-0", "00-0", "", "x", f"{job}\n"):
+        b.cancel_by_record(nobody)
+    b.cancel_by_record(job, why=5)  # it can't be read
+    elsewhere = b.cancel_by_record(job)  # not in the job's partition
+    change(elsewhere, id="1-0")
+    cancel = b.history.topics["cancel"].pop()
+    b.history.topics["cancel"].append(cancel._replace(partition=1, offset=0))
+    b.call("POST", f"/job/{job}/cancel", 503, {})
+    b.wait(20)
+    b.done(job)
 
 
 @breaks("I4")
@@ -401,6 +700,27 @@ def compaction_would_keep_a_void_row(b: Builder) -> None:
     b.end(run)
     b.done(job)
     b.row(job, fence=old, status="done", result="void")
+
+
+@breaks("I6")
+def compaction_would_keep_a_late_copy(b: Builder) -> None:
+    _, waiting = rerun_and_done(b)
+    b.copy(waiting)
+
+
+@breaks("I6")
+def a_copy_right_behind_is_not_answered(b: Builder) -> None:
+    rerun_and_done(b)
+    b.copy(last_offset(b))
+
+
+@breaks("I7")
+def a_copy_that_somebody_was_shown(b: Builder) -> None:
+    job, waiting = rerun_and_done(b)
+    late = json.loads(b.copy(waiting).value or b"")
+    b.again(job)
+    b.read(job)
+    b.read(job, {"id": job, **shown(late)})
 
 
 @breaks("I7")

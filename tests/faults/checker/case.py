@@ -37,6 +37,19 @@ class Case:
         return found
 
     @cached_property
+    def canceled(self) -> list[tuple[str, Call]]:
+        """The cancels that were taken, of jobs that were there by then; with their jobs."""
+        found = []
+        for call in self.history.calls:
+            job = call.canceled
+            if job in self.records and (call.is_cancel or self._accepted_before(job, call)):
+                found.append((job, call))
+        return found
+
+    def _accepted_before(self, job: str, call: Call) -> bool:
+        return job in self.accepted and self.accepted[job][0].end <= call.begin
+
+    @cached_property
     def reads(self) -> list[Read]:
         """What clients saw of jobs in the course of the run."""
         return list(reads(self.history.calls))

@@ -1,9 +1,11 @@
 """What the changelog says, by the rule in the documents and nothing else.
 
 A record counts if its fence is the partition's current one, or a higher one (by number, then by
-instance); then that fence is the current one. All others are void. A record without a readable
-fence, or whose key is neither a job of its partition nor a name that the documents give, was
-written by somebody else.
+instance); then that fence is the current one. All others are void. Writers count their records of
+a partition in the header ``seq``: of one fence, a record whose count is not higher than one before
+it is a copy that a producer sent twice and that landed late, and void, too. Records without a count
+stand where they are. A record without a readable fence, or whose key is neither a job of its
+partition nor a name that the documents give, was written by somebody else.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from tests.faults.checker.model import FINAL, Record
 from tests.faults.checker.shown import BEFORE_ANY_ROW, differences, shown
 
 _FENCE = re.compile(rb"(\d{1,19}) ([A-Za-z0-9]+)")
+_COUNT = re.compile(rb"\d{1,19}")
 
 
 class Fence(NamedTuple):
@@ -32,6 +35,28 @@ class Fence(NamedTuple):
 
 
 NOBODY = Fence(0, "")
+
+
+@dataclass
+class Order:
+    """What counts in one partition, as far as it is folded: the current fence, and the highest
+    count under it; ``None`` while none of its records had one."""
+
+    fence: Fence = NOBODY
+    count: int | None = None
+
+    def counts(self, fence: Fence, count: int | None) -> bool:
+        """Whether the next record counts; if it does, it is taken in."""
+        if fence < self.fence:
+            return False
+        if fence > self.fence:
+            self.fence, self.count = fence, count
+            return True
+        if count is not None:
+            if self.count is not None and count <= self.count:
+                return False  # a copy
+            self.count = count
+        return True
 
 
 class Row(NamedTuple):
@@ -143,9 +168,9 @@ class Folded:
 def fold(records: Iterable[Record]) -> Folded:
     """Fold changelog records, given by partition and offset."""
     found = Folded()
-    current: dict[int, Fence] = {}
+    orders: dict[int, Order] = {}
     for record in records:
-        fence, key = _fence(record), record.key or b""
+        (fence, count), key = _fence(record), record.key or b""
         job = _job(key, record.partition)
         if fence is None or (
             job is None
@@ -154,13 +179,11 @@ def fold(records: Iterable[Record]) -> Folded:
         ):
             found.foreign += 1
             continue
-        before = current.get(record.partition, NOBODY)
-        void = fence < before
+        void = not orders.setdefault(record.partition, Order()).counts(fence, count)
         if void:
             found.void += 1
             found.void_last[record.partition, key] = record
         else:
-            current[record.partition] = fence
             found.void_last.pop((record.partition, key), None)
         _take_in(found, record, fence, job, void)
     return found
@@ -186,9 +209,13 @@ def _take_in(found: Folded, record: Record, fence: Fence, job: str | None, void:
         found.unreadable.append((record, repr(exc)))
 
 
-def _fence(record: Record) -> Fence | None:
+def _fence(record: Record) -> tuple[Fence | None, int | None]:
+    """Whose record it is, and which one by its writer's count."""
     match = _FENCE.fullmatch(record.headers.get("fence", b""))
-    return Fence(int(match[1]), match[2].decode()) if match else None
+    if match is None:
+        return None, None
+    count = _COUNT.fullmatch(record.headers.get("seq", b""))
+    return Fence(int(match[1]), match[2].decode()), None if count is None else int(count[0])
 
 
 def _job(key: bytes, partition: int) -> str | None:

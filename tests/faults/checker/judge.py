@@ -37,7 +37,7 @@ def judge(history: History) -> Report:
             "records": sum(len(records) for records in history.topics.values()),
             "reads": len(case.reads),
             "lists": sum(call.is_list and call.status == 200 for call in history.calls),
-            "cancels": sum(call.is_cancel and call.status == 200 for call in history.calls),
+            "cancels": len(case.canceled),
             "served": len(history.served),
             "runs": len(history.runs),
             "events": len(history.events),

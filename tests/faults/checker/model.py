@@ -43,6 +43,11 @@ class Record(NamedTuple):
         """The id of the job at this place, for a record of ``jobs``."""
         return f"{self.partition}-{self.offset}"
 
+    @property
+    def idempotency_key(self) -> bytes:
+        """The key that it was submitted under, for a record of ``jobs``; empty if under none."""
+        return self.headers.get("idempotency-key", b"")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -104,6 +109,22 @@ class Call:
         posted = self.method == "POST" and self.path == "/job" and self.status == 202
         produced = self.method == "PRODUCE" and self.path == "jobs" and self.status == 0
         return str(self.answer["id"]) if posted or produced else None
+
+    @cached_property
+    def canceled(self) -> str | None:
+        """The id of the job that this call asked to cancel, where it was told that this is asked
+        for. A record that can't be read, or isn't in its job's partition, asks for nothing."""
+        if self.is_cancel:
+            return self.job if self.status in (200, 202) else None
+        if self.method != "PRODUCE" or self.path != "cancel" or self.status != 0:
+            return None
+        try:
+            asked = json.loads(self.body or "")
+            job, others = str(asked["id"]), (asked.get("who", ""), asked.get("why", ""))
+            there = place(job)[0] == place(str(self.answer["id"]))[0]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return job if there and all(isinstance(each, str) for each in others) else None
 
     def __str__(self) -> str:
         answer = f"{len(self.answer['jobs'])} jobs" if self._is_page else json.dumps(self.answer)

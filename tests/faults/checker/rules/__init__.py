@@ -19,9 +19,9 @@ Rule = Callable[[Case], Iterator[Violation]]
 
 RULES: dict[str, Rule] = {
     "I0": log,  # the log is whole, and has only steps that the state machine has
-    "I1": lost,  # each accepted job is in the log and reaches a final state
+    "I1": lost,  # each accepted job is in the log and reaches a final state; one key, one job
     "I2": final,  # a final state never changes, in the log and for readers
-    "I3": cancels,  # a canceled job doesn't run; a cancel answered 200 holds
+    "I3": cancels,  # a canceled job doesn't run; a cancel that was taken is carried out, and holds
     "I4": attempts,  # attempts are counted rightly, and are not more than allowed
     "I5": single,  # one current attempt; what a former owner writes doesn't count
     "I6": rebuilt,  # what workers serve at rest is what the log says
