@@ -10,7 +10,7 @@ from inspection.transitions import Transition
 from jobs.codec import decode_row
 from jobs.model import JobId
 from log.reader import LogReader, Record
-from tables.fold import AGAIN_HEADER, NOBODY, fence_of, row_key
+from tables.fold import AGAIN_HEADER, Fences, fence_of, row_key
 from tables.places import place_before
 
 NEAR = 2_000  # records before a row that are looked at for the one before it
@@ -70,13 +70,9 @@ async def nearest(reader: LogReader, changelog: str, job_id: JobId, place: int) 
     """
     key = row_key(job_id)
     found: Record | None = None
-    fence = NOBODY
+    fences = Fences()
     for each in await reader.read(changelog, job_id.partition, max(0, place - NEAR), place):
-        written_under = fence_of(each)
-        if written_under is None or written_under < fence:
-            continue  # void
-        fence = written_under
-        if each.key == key:
+        if fences.counts(each) and each.key == key:
             found = each if each.value else None
     return found
 

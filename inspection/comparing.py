@@ -10,10 +10,9 @@ import msgspec
 from inspection import told
 from inspection.briefs import Brief, Briefs, glance
 from inspection.folds import Folded
-from inspection.newest import Fences
 from jobs.model import JobId, Status
 from log.reader import Record
-from tables.fold import row_offset
+from tables.fold import Fences, row_offset
 
 _FIELDS = ("status", "attempt", "submitted_at", "started_at", "finished_at", "next_attempt_at")
 _CUT = "…"
@@ -47,7 +46,7 @@ class Later:
         kept = folded.briefs
         self.rows = {each.offset: [kept.get(each.offset)] for each in jobs}
         self._partition = folded.partition
-        self._fences = Fences(folded.fold.fence)
+        self._fences = Fences(folded.fold.fence, folded.fold.seq)
 
     def take(self, records: Iterable[Record]) -> None:
         """The next records."""

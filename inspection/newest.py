@@ -18,7 +18,7 @@ from inspection.slices import Advance, Extent, no_one, scan
 from inspection.transitions import KNOWN
 from jobs.model import JobId, Status
 from log.reader import LogReader, Record
-from tables.fold import FENCE_HEADER, NOBODY, Fence, fence_of, row_key, row_offset
+from tables.fold import Fences, row_key, row_offset
 from tables.marks import MAX_SKEW_MS, SWEPT_KEY, Swept, read
 from tables.places import place_before
 
@@ -121,28 +121,6 @@ class Search:
         offset = row_offset(record.key, self.job_id.partition)
         later = offset is not None and offset > self.job_id.offset
         return later and record.value is not None and not _canceled(record)
-
-
-class Fences:
-    """Whether records of one changelog partition count, in the order of its log: see
-    ``tables.fold``."""
-
-    def __init__(self, fence: Fence = NOBODY) -> None:
-        """``fence``: the one that counts before the first record."""
-        self.fence = fence
-        self._header: tuple[str, bytes | None] | None = None
-
-    def counts(self, record: Record) -> bool:
-        """Take in the next record."""
-        headers = record.headers
-        if headers and headers[0] == self._header:
-            return True
-        fence = fence_of(record)
-        if fence is None or fence < self.fence:
-            return False
-        self.fence = fence
-        self._header = headers[0] if headers[0][0] == FENCE_HEADER else None
-        return True
 
 
 def _status(record: Record) -> Status | None:

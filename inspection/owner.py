@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from inspection.newest import Fences
 from inspection.slices import Extent
 from log.reader import LogReader, Record
-from tables.fold import OWNER_KEY, Fence, Ownership, fence_of
+from tables.fold import OWNER_KEY, Fence, Fences, Ownership, fence_of
 from tables.marks import read
 
 _TAIL = 500  # records at the end, of which the newest fence is read
@@ -60,5 +59,7 @@ async def owner_of(
 
 
 def _owned(records: list[Record], fence: Fence) -> Record | None:
-    """The last ownership record under a fence."""
-    return next((r for r in reversed(records) if r.key == OWNER_KEY and fence_of(r) == fence), None)
+    """The last ownership record under a fence that counts."""
+    fences = Fences()
+    owned = [r for r in records if fences.counts(r) and r.key == OWNER_KEY]
+    return next((r for r in reversed(owned) if fence_of(r) == fence), None)

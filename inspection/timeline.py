@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from inspection.newest import Fences
 from inspection.slices import Advance, Extent, extents, no_one, scan
 from inspection.unread import unread_row
 from inspection.wanted import Span
@@ -16,7 +15,7 @@ from jobs.codec import decode_as
 from jobs.model import Status
 from log.reader import LogReader, Record
 from log.topics import TopicNames
-from tables.fold import row_offset
+from tables.fold import Fences, row_offset
 from tables.marks import SWEPT_KEY, Swept, read
 
 

@@ -10,7 +10,7 @@ import msgspec
 from jobs.codec import decode_row
 from jobs.model import Job, JobId
 from log.reader import Record
-from tables.fold import AGAIN_HEADER, FENCE_HEADER, NOBODY, Fence, fence_of, row_offset
+from tables.fold import AGAIN_HEADER, Fence, Fences, row_offset
 
 KNOWN = 1_000  # records before a place that tell whose it is, and what was told already
 
@@ -28,15 +28,14 @@ class Transition(NamedTuple):
 class Teller:
     """Tells the transitions of one partition, in the order of its log.
 
-    As in ``tables.fold``, records under a lower fence than one before them are void. What was
-    written twice (the producer isn't idempotent), or again behind a void row, is told once.
+    As in ``tables.fold``, records under a lower fence than one before them, and copies that come
+    late, are void. What was written again behind a void row is told once.
     Marks, ownership, and rows that are removed are no transitions.
     """
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
-        self._fence = NOBODY
-        self._first: tuple[str, bytes | None] | None = None  # the header that says this fence
+        self._fences = Fences()
         self._told: dict[bytes, int] = {}  # key → hash of the last value, of the last ``KNOWN``
 
     def tell(self, records: Iterable[Record]) -> Iterator[Transition]:
@@ -48,12 +47,8 @@ class Teller:
 
     def _transition(self, record: Record) -> Transition | None:
         key, value, headers = record.key, record.value, record.headers
-        if not headers or headers[0] != self._first:
-            fence = fence_of(record)
-            if fence is None or fence < self._fence:
-                return None
-            self._fence = fence
-            self._first = headers[0] if headers[0][0] == FENCE_HEADER else None
+        if not self._fences.counts(record):
+            return None
         offset = row_offset(key, self.partition)
         if offset is None or key is None or self._repeats(key, value) or value is None:
             return None
@@ -64,7 +59,7 @@ class Teller:
         except msgspec.DecodeError:
             return None
         job_id = JobId(self.partition, offset)
-        return Transition(job_id, record.offset, record.timestamp, job, self._fence)
+        return Transition(job_id, record.offset, record.timestamp, job, self._fences.fence)
 
     def _repeats(self, key: bytes, value: bytes | None) -> bool:
         told = hash(value)

@@ -109,7 +109,7 @@ class Cache:
             logger.warning("partition %d: rows are missing in the store; it isn't used", number)
             await self._forget(number)
             return None
-        fold = Fold(number, kept.fence, kept.released, rows, next=kept.next)
+        fold = Fold(number, kept.fence, kept.released, rows, next=kept.next, seq=kept.seq)
         fold.owned = (kept.owned_at, kept.owned_time)
         fold.places = split_places(rows)
         for key, mark in marks.items():
@@ -169,6 +169,7 @@ class Cache:
             owned_time,
             len(part.rows),
             self._clock(),
+            part.last_seq,
         )
         last = self._written.get(part.number)
         # A row or a mark that is new has moved the place, too.

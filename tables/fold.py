@@ -18,12 +18,17 @@ Every record carries its writer's fence in its first header, ``fence`` (``{numbe
 so that the fold needs to read no value, and two workers that took the same number are two: the
 greater instance is the higher fence. So fences have one order, wherever their records stand:
 whatever compaction removes, a record that counted before counts still.
+
+Its second header, ``seq``, is its number under that fence. A producer that gets no answer sends its
+batch again on another connection, and the network may deliver the first copy seconds later, behind
+what was written since. A record whose number isn't higher than the one before it is such a copy,
+and void. (Kafka's idempotent producer would be the same, but not every broker has it.)
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -37,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 OWNER_KEY = b"owner"
 FENCE_HEADER = "fence"
+SEQ_HEADER = "seq"
 AGAIN_HEADER = "again"
 PREV_HEADER = "prev"
 
@@ -51,7 +57,7 @@ class Fence(NamedTuple):
     instance: str
 
     def headers(self) -> list[tuple[str, bytes]]:
-        """The headers of every record that is written under this fence."""
+        """The first header of every record that is written under this fence."""
         return [(FENCE_HEADER, b"%d %s" % (self.number, self.instance.encode()))]
 
 
@@ -79,7 +85,8 @@ class Fold:
     ``next`` is where to read on. ``owned`` is the place and the time (epoch ms) of the ownership
     record that counts. ``changed``, when it is a set, gets the keys whose records counted.
     ``places`` are those of unfinished jobs' rows in the changelog, by offset. ``owners`` are the
-    instances whose fences have come to count, one after another.
+    instances whose fences have come to count, one after another. ``seq`` is the number under the
+    fence of the last record that counts; -1: not known.
     """
 
     partition: int
@@ -93,6 +100,7 @@ class Fold:
     changed: set[bytes] | None = None
     places: dict[int, int] = field(default_factory=dict)
     owners: set[str] = field(default_factory=set)
+    seq: int = -1
 
     @property
     def swept(self) -> Swept:
@@ -111,10 +119,14 @@ class Fold:
             at, _, key, value, found = record
             place = key[len(prefix) :] if key is not None and key.startswith(prefix) else b""
             known = found and found[0] == fence
-            if not known or not place.isdigit() or len(place) >= 20 or self.stale:
+            seq = seq_of(found) if known else None
+            late = seq is not None and seq <= self.seq
+            if not known or late or not place.isdigit() or len(place) >= 20 or self.stale:
                 self.apply(record)
                 fence = self.fence.headers()[0]
                 continue
+            if seq is not None:
+                self.seq = seq
             if value is None:
                 rows.pop(int(place), None)
                 places.pop(int(place), None)
@@ -141,13 +153,19 @@ class Fold:
                 record.offset,
             )
             return
+        seq = seq_of(record.headers)
         if fence != self.fence:
             if fence < self.fence:  # void
                 self.stale.add(key)
                 return
             # Mostly at its ownership record; at a row if that has been compacted away.
-            self.fence, self.released = fence, False
+            self.fence, self.released, self.seq = fence, False, -1
             self.owners.add(fence.instance)
+        elif seq is not None and seq <= self.seq:  # a copy that comes late: void, too
+            self.stale.add(key)
+            return
+        if seq is not None:
+            self.seq = seq
         self.stale.discard(key)
         if self.changed is not None:
             self.changed.add(key)
@@ -174,6 +192,41 @@ def fence_of(record: Record) -> Fence | None:
             if number.isdigit() and len(number) < 20 and instance.isalnum():
                 return Fence(int(number), instance.decode("ascii"))
     return None
+
+
+def seq_of(headers: Sequence[tuple[str, bytes | None]]) -> int | None:
+    """A record's number under its fence; ``None``: it has none."""
+    if len(headers) < 2 or headers[1][0] != SEQ_HEADER:
+        return None
+    value = headers[1][1]
+    return int(value) if value and value.isdigit() and len(value) < 20 else None
+
+
+class Fences:
+    """Whether records of one changelog partition count, in the order of its log, as in ``Fold``."""
+
+    def __init__(self, fence: Fence = NOBODY, seq: int = -1) -> None:
+        """``fence`` and ``seq``: those of the last record before."""
+        self.fence = fence
+        self._header: tuple[str, bytes | None] | None = None  # that says this fence
+        self._seq = seq
+
+    def counts(self, record: Record) -> bool:
+        """Take in the next record."""
+        headers = record.headers
+        seq = seq_of(headers)
+        if not headers or headers[0] != self._header:
+            fence = fence_of(record)
+            if fence is None or fence < self.fence:
+                return False
+            if fence != self.fence:
+                self.fence, self._seq = fence, -1
+            self._header = headers[0] if headers[0][0] == FENCE_HEADER else None
+        if seq is not None:
+            if seq <= self._seq:
+                return False
+            self._seq = seq
+        return True
 
 
 def row_offset(key: bytes | None, partition: int) -> int | None:

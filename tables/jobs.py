@@ -258,7 +258,9 @@ class JobTable(Table[str, Job]):
         prev = prev_header(part, offset, before, job)
         part.sent(offset, job)
         key = b"%d-%d" % (part.number, offset)
-        headers = part.headers if prev is None else [*part.headers, prev]
+        headers = part.next_headers()
+        if prev is not None:
+            headers.append(prev)
         # The callback, not whoever waits, shows the row: that task may be cancelled between
         # the acknowledgement and its next step.
         now = self._event_loop.time()
@@ -274,7 +276,7 @@ class JobTable(Table[str, Job]):
         value = msgspec.json.encode(mark)
         told = partial(self._mark_told, pending, part, mark.key, value)
         pending.left += 1
-        self._writer.put(self._log, part.number, mark.key, value, part.headers, told)
+        self._writer.put(self._log, part.number, mark.key, value, part.next_headers(), told)
         await pending.settled(part)
 
     def _row_told(

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from jobs.model import Job
-from tables.fold import Fence, Fold
+from tables.fold import SEQ_HEADER, Fence, Fold
 from tables.marks import Marks, Swept
 from tables.rows import Rows
 
@@ -46,7 +46,9 @@ class Partition:
 
     def __init__(self, number: int, fence: Fence) -> None:
         self.number = number
+        self.send_under(fence)
         self.fence = fence
+        self.last_seq = 0  # the number of our newest record before the cursor
         self.alive = True
         self.rows = Rows()
         self.marks = Marks()  # ours, also those that Kafka hasn't acknowledged yet
@@ -79,13 +81,25 @@ class Partition:
 
     @property
     def fence(self) -> Fence:
-        """What we write under; we have seen its ownership record in the log."""
+        """What counts of us; we have seen its ownership record in the log."""
         return self._fence
 
     @fence.setter
     def fence(self, fence: Fence) -> None:
-        self._fence = self.sent_fence = fence
-        self.headers = fence.headers()  # of each record that we write
+        self._fence = fence
+
+    def send_under(self, fence: Fence) -> None:
+        """A fence is on its way: what is written from now on comes behind its ownership record,
+        which has the number 0."""
+        self.sent_fence = fence
+        self._header = fence.headers()[0]
+        self._seq = 0
+
+    def next_headers(self) -> list[tuple[str, bytes]]:
+        """The headers of the next record that we write: its fence, and its number under it. It is
+        put into line before anybody asks for the next one's."""
+        self._seq += 1
+        return [self._header, (SEQ_HEADER, b"%d" % self._seq)]
 
     @property
     def swept(self) -> Swept:
@@ -192,6 +206,7 @@ class Partition:
         """Kafka has acknowledged a row, at this place of the changelog."""
         if place == self.cursor and self._held_back is None and self.alive:
             self.cursor = place + 1  # as ``seen`` does it, nearly always
+            self.last_seq += 1
         else:
             self.seen(place)
         self.placed(offset, job, place)
@@ -261,7 +276,8 @@ class Partition:
 
         Our acknowledgements come in the order of the log, so a place that was left out
         holds somebody else's record: of a worker that still believes it is the owner, or of
-        the one that is now. Until it is known which, our rows are not shown: they may be void.
+        the one that is now; or a copy of one of ours. Until it is known which, our rows are not
+        shown: they may be void.
         """
         if self._held_back is not None:
             return  # whoever looks after it reads on from the cursor, to the end
@@ -269,6 +285,7 @@ class Partition:
             return  # late: nobody reads our rows any more, and nobody would end a doubt
         if place == self.cursor:
             self.cursor = place + 1
+            self.last_seq += 1
         if place < self.cursor:
             return
         self._held_back = []
@@ -312,6 +329,7 @@ class Partition:
     def read(self, fold: Fold) -> None:
         """The changelog has been read on, and we are its owner still."""
         self.cursor = max(self.cursor, fold.next)
+        self.last_seq = fold.seq
         if fold.owned is not None:
             self.owned, self.released = fold.owned, fold.released
         self.trusted()

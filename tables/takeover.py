@@ -27,9 +27,9 @@ import msgspec
 from jobs.codec import decode_row, encode_row
 from jobs.model import Job
 from log.reader import LogReader
-from log.writer import Entry, LogWriter
+from log.writer import Entry, Headers, LogWriter
 from tables.cache import Cache
-from tables.fold import AGAIN_HEADER, OWNER_KEY, Fence, Fold, Ownership, row_offset
+from tables.fold import AGAIN_HEADER, OWNER_KEY, SEQ_HEADER, Fence, Fold, Ownership, row_offset
 from tables.marks import is_mark
 from tables.partition import Partition, PartitionLost, Unsaved
 from tables.places import prev_of, with_place
@@ -129,7 +129,9 @@ class Takeover:
         """
         alive = {part.number: part for part in parts if part.alive}
         # Behind a new fence that is on its way, a mark under the one before it would be void.
-        entries = [self._ownership(n, part.sent_fence, released=True) for n, part in alive.items()]
+        entries = [
+            self._ownership(n, part.next_headers(), released=True) for n, part in alive.items()
+        ]
         for meta in await self._writer.write(self._changelog, entries, timeout_s):
             part = alive[meta.partition]
             part.owned, part.released = (meta.offset, meta.timestamp), True
@@ -146,7 +148,7 @@ class Takeover:
             how many were answered by what stands.
         """
         async with part.alone():
-            fold = Fold(part.number, fence=part.fence, next=part.cursor)
+            fold = _on_from(part)
             await self._read_on([fold])
             if fold.fence.instance != self._me.instance:
                 part.lose("another worker has taken it over")
@@ -159,12 +161,12 @@ class Takeover:
         """Whether nobody else owned a partition since we last saw its changelog; if so, it is
         under a new fence now."""
         async with part.alone():
-            fold = Fold(part.number, fence=part.fence, next=part.cursor)
+            fold = _on_from(part)
             await self._read_on([fold])
             fence = Fence(fold.fence.number + 1, self._me.instance)
             if self._alone_in(fold) and part.alive:
-                entry = self._ownership(part.number, fence)
-                part.sent_fence = fence
+                entry = self._ownership(part.number, _first_headers(fence))
+                part.send_under(fence)
                 try:
                     await self._writer.write(self._changelog, [entry])
                     await self._read_on([fold])
@@ -193,7 +195,8 @@ class Takeover:
     async def _own(self, folds: Sequence[Fold]) -> None:
         wanted = {fold.partition: Fence(fold.fence.number + 1, self._me.instance) for fold in folds}
         await self._writer.write(
-            self._changelog, [self._ownership(n, fence) for n, fence in wanted.items()]
+            self._changelog,
+            [self._ownership(n, _first_headers(fence)) for n, fence in wanted.items()],
         )
         await self._read_on(folds)
         for fold in folds:
@@ -227,7 +230,8 @@ class Takeover:
         entries = [self._as_it_stands(part, key) for key in keys]
         if entries:
             logger.warning(
-                "partition %d: %d records of a former owner are void; what stands is written again",
+                "partition %d: %d records are void, of a former owner or copies that came late; "
+                "what stands is written again",
                 part.number,
                 len(entries),
             )
@@ -235,7 +239,7 @@ class Takeover:
                 keys, await self._writer.write(self._changelog, entries), strict=True
             ):
                 if key == OWNER_KEY:
-                    part.owned, part.released = (meta.offset, meta.timestamp), False
+                    part.owned = (meta.offset, meta.timestamp)
                 rewritten = row_offset(key, part.number)
                 if rewritten is not None and rewritten in part.places:
                     part.places[rewritten] = meta.offset
@@ -245,7 +249,7 @@ class Takeover:
 
     def _as_it_stands(self, part: Partition, key: bytes) -> Entry:
         if key == OWNER_KEY:
-            return self._ownership(part.number, part.fence)
+            return self._ownership(part.number, part.next_headers(), part.released)
         if is_mark(key):
             mark = part.marks.get(key)
             value = None if mark is None else msgspec.json.encode(mark)
@@ -253,18 +257,27 @@ class Takeover:
             offset = row_offset(key, part.number) or 0
             row = part.head(offset)
             value = None if row is None else encode_row(row)
-            headers = [*part.fence.headers(), (AGAIN_HEADER, b""), *prev_of(part, offset)]
+            headers = [*part.next_headers(), (AGAIN_HEADER, b""), *prev_of(part, offset)]
             return Entry(part.number, key, value, headers)
-        return Entry(part.number, key, value, part.fence.headers())
+        return Entry(part.number, key, value, part.next_headers())
 
-    def _ownership(self, number: int, fence: Fence, released: bool = False) -> Entry:
+    def _ownership(self, number: int, headers: Headers, released: bool = False) -> Entry:
         value = msgspec.json.encode(Ownership(self._me.worker, released))
-        return Entry(number, OWNER_KEY, value, fence.headers())
+        return Entry(number, OWNER_KEY, value, headers)
+
+
+def _first_headers(fence: Fence) -> Headers:
+    return [*fence.headers(), (SEQ_HEADER, b"0")]
+
+
+def _on_from(part: Partition) -> Fold:
+    """For what is new in the changelog behind what we have seen of it."""
+    return Fold(part.number, fence=part.fence, next=part.cursor, seq=part.last_seq)
 
 
 def _partition(fold: Fold) -> Partition:
     part = Partition(fold.partition, fold.fence)
-    part.cursor = fold.next
+    part.cursor, part.last_seq = fold.next, fold.seq
     part.owned, part.released = fold.owned, fold.released
     part.marks = fold.marks
     rows: list[tuple[int, Job | bytes]] = []

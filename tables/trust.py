@@ -20,14 +20,15 @@ from log.reader import Slice
 from tables.fold import OWNER_KEY, Fence
 from tables.marks import MAX_SKEW_MS
 
-FORMAT = 2  # rows of unfinished jobs have their places
+FORMAT = 3  # it says the number of the last record
 
 
 class Kept(msgspec.Struct, frozen=True):
     """A partition as it stood when the changelog had been read up to ``next``: whose it was
     (``fence``, ``released``), where and when (epoch ms) the ownership record that says so was
-    written, and how many rows there were. ``at``: the time (epoch ms) when nothing had been
-    written behind ``next``, as far as anybody but its owner may write there."""
+    written, how many rows there were, and the number of its last record (``seq``). ``at``: the
+    time (epoch ms) when nothing had been written behind ``next``, as far as anybody but its
+    owner may write there."""
 
     next: int
     fence: Fence
@@ -36,6 +37,7 @@ class Kept(msgspec.Struct, frozen=True):
     owned_time: int
     rows: int
     at: int
+    seq: int
     format: int = FORMAT
 
 
@@ -69,7 +71,7 @@ def doubt(kept: Kept, found: Slice, now: int, max_age_ms: int) -> str | None:
     record = found.records[0] if found.records else None
     if record is None or (
         (record.offset, record.timestamp, record.key) != (kept.owned_at, kept.owned_time, OWNER_KEY)
-        or list(record.headers) != kept.fence.headers()
+        or list(record.headers[:1]) != kept.fence.headers()
     ):
         return "the changelog is another one, or has been compacted since"
     if kept.next > found.end:

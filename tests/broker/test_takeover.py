@@ -68,7 +68,7 @@ class Worker:
 
     async def put(self, offset: int, job: Job) -> None:
         part = self.held[0]
-        entry = Entry(0, b"0-%d" % offset, encode_row(job), part.fence.headers())
+        entry = Entry(0, b"0-%d" % offset, encode_row(job), part.next_headers())
         (meta,) = await self.writer.write(self.topic, [entry])
         part.seen(meta.offset)
         part.durable(offset, job)
@@ -150,6 +150,77 @@ async def test_letting_go_while_a_new_fence_is_on_its_way_is_no_death(
     assert (kept, said) == (True, [part])
     _, _, orphaned = await two.take()
     assert not orphaned
+
+
+async def test_a_mark_of_a_former_owner_leaves_it_known_that_we_let_go(
+    pair: tuple[Worker, Worker],
+) -> None:
+    one, two = pair
+    former, _, _ = await one.take()
+    part, _, _ = await two.take()
+    await two.takeover.release([part], 5.0)
+    await one.takeover.release([former], 5.0)  # it doesn't know yet
+    assert await two.takeover.mend(part) == 1
+    one.held.clear()
+    _, _, orphaned = await one.take()
+    assert not orphaned
+
+
+async def copied(worker: Worker, offset: int) -> Callable[[], Awaitable[None]]:
+    """The last record of a job, to be delivered once more when it is called."""
+    record = await worker.reader.record(
+        worker.topic, 0, await worker.reader.end(worker.topic, 0) - 1
+    )
+    assert record is not None
+    assert record.key == b"0-%d" % offset
+    entry = Entry(0, record.key, record.value, [(k, v or b"") for k, v in record.headers])
+
+    async def deliver() -> None:
+        await worker.writer.write(worker.topic, [entry])
+
+    return deliver
+
+
+async def test_a_copy_of_our_own_row_that_comes_late_is_answered_by_what_stands(
+    pair: tuple[Worker, Worker],
+) -> None:
+    """The producer had no answer and sent a batch again; the network kept the first copy."""
+    one, two = pair
+    part, _, _ = await one.take()
+    await one.put(5, WAITING)
+    late = await copied(one, 5)
+    await one.put(5, DONE)
+    await late()
+    assert await folded(one) == {5: Status.DONE}
+    part.on_foreign = lambda _: None
+    await one.put(6, WAITING)
+    assert 6 not in part.rows, "somebody has written in between"
+    assert await one.takeover.mend(part) == 1
+    assert dict(part.rows) == {5: DONE, 6: WAITING}
+    last = await one.reader.record(one.topic, 0, await one.reader.end(one.topic, 0) - 1)
+    assert last is not None
+    assert last.value == encode_row(DONE), "compaction keeps the last"
+    await one.put(6, DONE)
+    theirs, _, _ = await two.take()
+    assert dict(theirs.rows) == {5: DONE, 6: DONE}
+
+
+async def test_a_copy_that_comes_after_its_owner_died_is_void_for_the_next_one(
+    pair: tuple[Worker, Worker],
+) -> None:
+    one, two = pair
+    await one.take()
+    await one.put(5, WAITING)
+    late = await copied(one, 5)
+    await one.put(5, DONE)
+    await late()
+    theirs, _, _ = await two.take()
+    assert dict(theirs.rows) == {5: DONE}
+    last = await two.reader.record(two.topic, 0, await two.reader.end(two.topic, 0) - 1)
+    assert last is not None
+    assert last.value == encode_row(DONE)
+    await late()
+    assert await folded(two) == {5: Status.DONE}
 
 
 async def test_a_fence_that_could_not_be_written_is_not_ours(pair: tuple[Worker, Worker]) -> None:

@@ -71,7 +71,7 @@ async def test_rows_and_the_place_are_those_of_one_moment(cache: Cache, part: Pa
     put(part, 5, None)
     await flushing
     kept, rows = await stored(cache)
-    assert kept == Kept(11, Fence(1, "aaaa"), False, 8, 80, rows=2, at=1_000_000)
+    assert kept == Kept(11, Fence(1, "aaaa"), False, 8, 80, rows=2, at=1_000_000, seq=2)
     assert rows == {5: ROW, 6: ROW}
     await cache.flush([part])
     kept, rows = await stored(cache)

@@ -13,7 +13,9 @@ from tables.fold import (
     FENCE_HEADER,
     NOBODY,
     OWNER_KEY,
+    SEQ_HEADER,
     Fence,
+    Fences,
     Fold,
     Ownership,
     row_key,
@@ -51,6 +53,12 @@ class Log:
 
     def row(self, fence: Fence, offset: int, value: bytes | None) -> "Log":
         return self.put(fence, row_key(JobId(P, offset)), value)
+
+    def numbered(self, fence: Fence, seq: int, key: bytes, value: bytes | None) -> "Log":
+        """As workers write: with the record's number under its fence."""
+        headers: list[tuple[str, bytes | None]] = [*fence.headers(), (SEQ_HEADER, b"%d" % seq)]
+        self.records.append(Record(len(self.records), 0, key, value, headers))
+        return self
 
     def swept(self, fence: Fence, next: int) -> "Log":
         return self.put(fence, SWEPT_KEY, msgspec.json.encode(Swept(next, next * 10)))
@@ -350,3 +358,77 @@ def test_compaction_may_stop_between_a_void_ownership_record_and_its_answer(othe
     assert [r.key for r in log.records[:2]] == [row_key(JobId(P, 5)), OWNER_KEY]
     assert log.fold().rows == {5: b"new"}
     assert log.fold().fence == two
+
+
+KEY5, KEY6 = b"3-5", b"3-6"
+LET_GO = msgspec.json.encode(Ownership("w", True))
+TAKEN = msgspec.json.encode(Ownership("w", False))
+
+
+def test_a_copy_that_comes_late_is_void_and_marked() -> None:
+    log = Log().numbered(A1, 0, OWNER_KEY, TAKEN).numbered(A1, 1, KEY5, b"waiting")
+    log.numbered(A1, 2, KEY5, b"done").numbered(A1, 1, KEY5, b"waiting")
+    fold = log.fold()
+    assert (fold.rows, fold.stale) == ({5: b"done"}, {KEY5})
+    again = log.numbered(A1, 3, KEY5, b"done").fold()
+    assert (again.rows, again.stale) == ({5: b"done"}, set())
+
+
+def test_a_copy_right_behind_is_void_too_since_compaction_would_keep_its_number() -> None:
+    log = Log().numbered(A1, 0, OWNER_KEY, TAKEN).numbered(A1, 7, KEY5, b"waiting")
+    fold = log.numbered(A1, 7, KEY5, b"waiting").fold()
+    assert (fold.rows, fold.stale, fold.places) == ({5: b"waiting"}, {KEY5}, {})
+
+
+def test_late_copies_of_marks_removals_and_ownership_change_nothing() -> None:
+    swept = [msgspec.json.encode(Swept(n, n)) for n in (4, 9)]
+    log = Log().numbered(A1, 0, OWNER_KEY, TAKEN).numbered(A1, 1, SWEPT_KEY, swept[0])
+    log.numbered(A1, 2, KEY5, None).numbered(A1, 3, KEY5, b"a topic that was made again")
+    log.numbered(A1, 4, SWEPT_KEY, swept[1]).numbered(A1, 5, OWNER_KEY, LET_GO)
+    stands = log.fold()
+    log.numbered(A1, 1, SWEPT_KEY, swept[0]).numbered(A1, 2, KEY5, None)
+    fold = log.numbered(A1, 0, OWNER_KEY, TAKEN).fold()
+    assert (fold.rows, fold.swept, fold.released) == (stands.rows, Swept(9, 9), True)
+    assert fold.stale == {OWNER_KEY, SWEPT_KEY, KEY5}
+
+
+def test_numbers_begin_anew_with_a_fence() -> None:
+    log = Log().numbered(A1, 0, OWNER_KEY, TAKEN).numbered(A1, 50, KEY5, b"1")
+    fold = log.numbered(B2, 0, OWNER_KEY, TAKEN).numbered(B2, 1, KEY5, b"2").fold()
+    assert (fold.rows, fold.stale, fold.seq) == ({5: b"2"}, set(), 1)
+
+
+def test_records_without_a_number_count_as_before() -> None:
+    log = Log().own(A1).row(A1, 5, b"1").numbered(A1, 1, KEY5, b"2").row(A1, 5, b"3")
+    fold = log.numbered(A1, 2, KEY6, b"4").fold()
+    assert (fold.rows, fold.stale) == ({5: b"3", 6: b"4"}, set())
+
+
+@given(st.data(), st.integers(1, 12))
+def test_copies_anywhere_behind_leave_what_the_log_said_without_them(
+    data: st.DataObject, count: int
+) -> None:
+    log = Log()
+    fences = [A1, B2, A3]
+    fence, seq = 0, 0
+    for n in range(count):
+        if fence < 2 and data.draw(st.booleans(), label="a new owner"):
+            fence, seq = fence + 1, 0
+        log.numbered(fences[fence], seq, data.draw(st.sampled_from([KEY5, KEY6])), b"%d" % n)
+        seq += 1
+    whole = log.fold()
+    mixed = Log()
+    late: list[Record] = []
+    for record in log.records:
+        mixed.records.append(record)
+        late.append(record)
+        for copy in data.draw(st.lists(st.sampled_from(late), max_size=2), label="copies"):
+            mixed.records.append(copy)
+    # Places are those of a log: what is written twice has two.
+    mixed.records = [each._replace(offset=n) for n, each in enumerate(mixed.records)]
+    fold, fences_alone = mixed.fold(), Fences()
+    assert fold.rows == whole.rows
+    counted = [each for each in mixed.records if fences_alone.counts(each)]
+    assert [each.value for each in counted] == [each.value for each in log.records]
+    last = {each.key: each for each in mixed.records}
+    assert fold.stale == {key for key, each in last.items() if each not in counted}

@@ -11,7 +11,16 @@ from tables.trust import FORMAT, Kept, decode, doubt, encode
 
 FENCE = Fence(4, "abcd")
 NOW, MAX_AGE = 1_800_000_000_000, 43_200_000
-KEPT = Kept(next=50, fence=FENCE, released=False, owned_at=7, owned_time=99, rows=3, at=NOW - 1_000)
+KEPT = Kept(
+    next=50,
+    fence=FENCE,
+    released=False,
+    owned_at=7,
+    owned_time=99,
+    rows=3,
+    at=NOW - 1_000,
+    seq=40,
+)
 OWNER = Record(7, 99, OWNER_KEY, b"{}", FENCE.headers())
 
 

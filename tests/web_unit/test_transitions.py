@@ -8,7 +8,7 @@ from inspection.transitions import Teller
 from jobs.codec import encode_row
 from jobs.model import MAX_OFFSET, Job, Status
 from log.reader import Record
-from tables.fold import AGAIN_HEADER, OWNER_KEY, Fence
+from tables.fold import AGAIN_HEADER, OWNER_KEY, SEQ_HEADER, Fence
 from tests.web_unit.fakes import row
 from web.cursor import MAX_PARTITIONS, decode, encode, line
 from web.places import format_places
@@ -63,6 +63,17 @@ def test_what_the_producer_wrote_twice_is_told_once() -> None:
         record(3, OLD, b"0-0", DONE),
         record(4, OLD, b"0-0", DONE),
     ) == [(0, Status.WAITING), (1, Status.WAITING), (3, Status.DONE)]
+
+
+def test_a_copy_that_comes_late_is_told_by_nobody() -> None:
+    """The producer sent a batch again, and the first copy came behind what was written since."""
+
+    def numbered(place: int, seq: int, job: Job) -> Record:
+        made = record(place, OLD, b"0-0", job)
+        return made._replace(headers=[*made.headers, (SEQ_HEADER, b"%d" % seq)])
+
+    log = [numbered(0, 1, WAITING), numbered(1, 2, DONE), numbered(2, 1, WAITING)]
+    assert told(*log) == [(0, Status.WAITING), (1, Status.DONE)]
 
 
 def test_a_place_of_a_topic_that_was_made_again_may_have_the_same_row() -> None:
