@@ -213,7 +213,10 @@ class Partition:
         self.durable(offset, job)
 
     def durable(self, offset: int, job: Job | None) -> None:
-        """A row is acknowledged: now readers see it, unless the lease is in doubt."""
+        """A row is acknowledged: now readers see it, unless the lease is in doubt, or has ended:
+        then it may be void, and a list that is being put together may look at our rows still."""
+        if not self.alive:
+            return
         if self._held_back is not None:
             self._held_back.append((offset, job))
             return

@@ -143,6 +143,18 @@ def test_a_place_left_out_is_somebody_elses(part: Partition) -> None:
     assert found == [part]
 
 
+def test_a_row_that_is_acknowledged_after_the_lease_is_shown_to_nobody(part: Partition) -> None:
+    """It may stand behind another owner's first record; a list may be looking at our rows."""
+    job = Job(status=Status.EXECUTING, submitted_at=1)
+    part.sent(7, job)
+    part.acknowledged(7, job, part.cursor)
+    ended = Job(status=Status.DONE, submitted_at=1)
+    part.sent(7, ended)
+    part.lose("another worker has it now")
+    part.acknowledged(7, ended, part.cursor + 1)
+    assert part.rows[7] is job
+
+
 def test_a_lease_ends_once(part: Partition) -> None:
     told: list[tuple[Partition, str]] = []
     part.on_lost = lambda *args: told.append(args)
