@@ -2,7 +2,8 @@
 
 Requests wait until the model serves them. A batch of records may land and be acknowledged, land
 and wait for its acknowledgement, land twice (the producer tried again), or fail though it lands,
-then or much later, also after its worker's death.
+then or much later, also after its worker's death. And one that is acknowledged may have been sent
+before: that copy lands whenever the model says, behind whatever was written since.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class Kafka:
         self.clock = clock
         self.topics: dict[str, Topic] = {}
         self.committed: dict[str, int] = {}
-        self.ghosts: list[Batch] = []  # in flight still, though nobody waits for them
+        # In flight still, though nobody waits for them.
+        self.ghosts: list[Batch | Copy] = []
 
     def topic(self, name: str) -> Topic:
         """A topic, made when it is first asked about."""
@@ -132,6 +134,18 @@ class Batch:
             self.future.set_exception(RequestTimedOutError())
 
 
+class Copy:
+    """A batch as it was sent first, on a connection that is gone. The producer has sent it again
+    since, and hears of that one only."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.topic, self.entries = batch.topic, batch.entries
+
+    def land(self) -> None:
+        """It is in the log, too."""
+        self.topic.append(self.entries)
+
+
 class Connection:
     """What one worker asks of Kafka. It is the worker's producer, too."""
 
@@ -189,6 +203,14 @@ class Connection:
     def done(self, batch: Batch) -> None:
         """Forget a batch: it is acknowledged or given up."""
         self.batches[batch.name].popleft()
+
+    def send_again(self, batch: Batch) -> Copy:
+        """Nobody answers, and another connection is made: what is on its way on the first one
+        is a copy from now on, that may land at any time."""
+        batch.drain()
+        copy = Copy(batch)
+        self.kafka.ghosts.append(copy)
+        return copy
 
     def cut_off(self) -> None:
         """The worker is dead: what was on its way may still land, nothing more comes."""

@@ -13,7 +13,6 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.model.kafka import Batch
 from tests.model.worker import CHANGELOG, Worker
 from tests.model.world import World, clock_of
 
@@ -32,6 +31,7 @@ REQUESTS = st.sampled_from(
         b"{",
     ]
 )
+ENDINGS = ["lands", "twice", "again", "fails", "late", "again"]
 KEYS = st.sampled_from([None, None, None, "a", "b"])
 VALUE_OF_KEYS = b'{"handler":"model","ttl":0}'
 
@@ -149,14 +149,17 @@ class Histories(RuleBasedStateMachine):
         self._go_on(*then)
 
     @precondition(lambda self: any(w.connection.in_flight() for w in self.world.workers))
-    @rule(n=N, ending=st.sampled_from(["lands", "twice", "fails", "late"]), then=THEN)
+    @rule(n=N, ending=st.sampled_from(ENDINGS), then=THEN)
     def batch(self, n: int, ending: str, then: tuple[int, int]) -> None:
         """A batch lands and its acknowledgement is late, or lost and the batch sent again; or
-        it fails, though it is there; or it fails, and is there later."""
+        it is sent again before it lands, and the first copy lands later still; or it fails, though
+        it is there; or it fails, and is there later."""
         flying = [(w, b) for w in self.world.workers for b in w.connection.in_flight()]
         worker, batch = flying[n % len(flying)]
         if ending == "twice" or (ending in ("lands", "fails") and batch.first is None):
             batch.land()
+        if ending == "again":
+            worker.connection.send_again(batch)
         if ending in ("fails", "late"):
             worker.connection.done(batch)
             batch.fail()
@@ -167,7 +170,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.world.kafka.ghosts)
     @rule(n=N, then=THEN)
     def ghost_lands(self, n: int, then: tuple[int, int]) -> None:
-        ghosts: list[Batch] = self.world.kafka.ghosts
+        ghosts = self.world.kafka.ghosts
         ghosts.pop(n % len(ghosts)).land()
         self._go_on(*then)
 

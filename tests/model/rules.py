@@ -36,6 +36,10 @@ class Rules:
 
     def __init__(self) -> None:
         self.fence: tuple[int, str] = (0, "")
+        self.seq = -1  # the number of the last record that counted, under its fence
+        self.released = False  # whether its owner has let go
+        self.numbered: dict[int, Record] = {}  # records that counted under that fence
+        self.copies: dict[int, int] = {}  # places of void copies, and where the record stands
         self.rows: dict[int, Row] = {}
         self.ever: defaultdict[int, list[Row]] = defaultdict(list)  # all that counted, by job
         # Place and value of each row that counted, by job; a row names the place of the last one.
@@ -63,7 +67,8 @@ class Rules:
         if record.value is None:  # a removal, of a void row perhaps, is no row that one may name
             return
         if prev is not None:
-            place = int(prev or -1)
+            named = int(prev or -1)
+            place = self.copies.get(named, named)
             same = {record.value, stood[place] if prev else record.value}
             behind = {value for at, value in stood.items() if at > place}
             assert behind <= same, (record, place, stood)
@@ -76,16 +81,27 @@ class Rules:
         number, _, instance = header.decode().partition(" ")
         fence = (int(number), instance)
         assert record.key is not None
-        if fence < self.fence:
+        number_under = headers.get("seq")
+        seq = None if number_under is None else int(number_under)
+        if fence < self.fence or (fence == self.fence and seq is not None and seq <= self.seq):
+            if fence == self.fence:
+                self._copied(record, seq)
             self.unanswered.add(record.key)
             self.void.append((record.offset, record.key))
             return
-        self.fence = fence
+        if fence != self.fence:
+            self.fence, self.seq, self.released = fence, -1, False
+            self.numbered.clear()
+        if seq is not None:
+            self.seq = seq
+            self.numbered[seq] = record
         self.unanswered.discard(record.key)
         self.void = [v for v in self.void if v[1] != record.key]
         if record.key == b"swept":
             self.mark = json.loads(record.value or b"")
-        elif record.key != b"owner":
+        elif record.key == b"owner":
+            self.released = json.loads(record.value or b"").get("released", False)
+        else:
             offset = int(record.key.split(b"-")[1])
             self._names_the_one_before(offset, record, headers.get("prev"))
             if record.value is None:
@@ -93,6 +109,13 @@ class Rules:
             else:
                 row = self.rows[offset] = json.loads(record.value)
                 self.ever[offset].append(row)
+
+    def _copied(self, record: Record, seq: int | None) -> None:
+        """No two records of a writer have one number, and what it has written since counts."""
+        first = self.numbered.get(-1 if seq is None else seq)
+        if first is not None:  # else it was told as failed, and what came behind it was not
+            assert (first.key, first.value) == (record.key, record.value), (first, record)
+            self.copies[record.offset] = first.offset
 
     def _transition(self, offset: int, old: Row | None, new: Row | None) -> None:
         if old == new:

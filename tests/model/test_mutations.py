@@ -40,6 +40,9 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "fences are ignored": Fault(Fold, "apply", "if fence < self.fence:", "if False:"),
+    "copies count": Fault(
+        Fold, "apply", "elif seq is not None and seq <= self.seq:", "elif False:"
+    ),
     "void rows are not answered": Fault(Takeover, "_rewrite", "if entries:", "if False:"),
     "rows are seen before they are durable": Fault(
         Partition,
@@ -118,6 +121,24 @@ def test_a_fault_is_found(name: str) -> None:
 def test_a_rare_fault_is_found_by_its_history(name: str, world: World) -> None:
     with fault(name), pytest.raises(AssertionError) as found:
         RARE[name](world)
+    assert "proves nothing" not in str(found.value)
+
+
+COPIES = [
+    test_histories.test_a_copy_that_lands_behind_what_was_written_since_is_void_for_the_next_owner,
+    test_histories.test_its_writer_notices_a_copy_and_writes_again_what_stands,
+    test_histories.test_an_owner_that_has_let_go_has_not_died_though_its_first_record_lands_late,
+    test_histories.test_a_mark_that_lands_late_takes_nothing_back,
+]
+
+
+@pytest.mark.parametrize("history", COPIES)
+def test_copies_that_count_are_found_by_each_of_their_histories(
+    history: Callable[[World], None], world: World
+) -> None:
+    """The search finds one of them; each kind of record has its own."""
+    with fault("copies count"), pytest.raises(AssertionError) as found:
+        history(world)
     assert "proves nothing" not in str(found.value)
 
 

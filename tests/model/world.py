@@ -156,6 +156,7 @@ class World:
             fold.apply(record)
         assert tuple(fold.fence) == self.rules.fence
         assert {n: json.loads(row) for n, row in fold.rows.items()} == self.rules.rows
+        assert fold.released == self.rules.released
         mark = self.rules.mark or {}
         assert (fold.swept.next, fold.swept.at) == (mark.get("next", 0), mark.get("at", 0))
 
