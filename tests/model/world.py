@@ -19,7 +19,7 @@ from jobs.model import JobId
 from log.writer import NotWritten
 from tables.fold import Fold
 from tables.partition import Partition, PartitionLost
-from tests.model.kafka import Kafka, P
+from tests.model.kafka import Batch, Copy, Kafka, P
 from tests.model.loop import Clock
 from tests.model.rules import Row, Rules, final
 from tests.model.worker import CANCEL, CHANGELOG, JOBS, Worker
@@ -201,23 +201,23 @@ class World:
     # The end
 
     def settle(self) -> None:
-        """All disturbances end: with one owner, every job comes to its end."""
-        for batch in self.kafka.ghosts:
-            batch.land()
-        self.kafka.ghosts.clear()
+        """All disturbances end: with one owner, every job comes to its end. Copies still on
+        their way land before the last change of owners, when much has been written since."""
+        self._land_all(Batch)
         for worker in list(self.workers):
             if worker.draining:
                 self.kill(worker)
         for worker in self.workers:
             self.tell(worker)
         self.run_all()
+        self._handlers_end()
+        self.run_all()
+        self._land_all(Copy)
         self.assign(self.workers[0])
         for _ in range(12):
             self.run_all()
+            self._handlers_end()
             for worker in list(self.workers):
-                for future in list(worker.running.values()):
-                    if not future.done():
-                        future.set_result("ok")
                 worker.loop.spawn(worker.look())
             self.clock.now_s += 15
         self.run_all()
@@ -227,6 +227,18 @@ class World:
         for offset in range(self.kafka.topic(JOBS).end):
             row = self.rules.rows.get(offset)
             assert final(row) or offset in self.rules.swept, f"job {offset} is stuck: {row}"
+
+    def _handlers_end(self) -> None:
+        for worker in self.workers:
+            for future in list(worker.running.values()):
+                if not future.done():
+                    future.set_result("ok")
+
+    def _land_all(self, kind: type[Batch | Copy]) -> None:
+        landing = [ghost for ghost in self.kafka.ghosts if isinstance(ghost, kind)]
+        self.kafka.ghosts = [ghost for ghost in self.kafka.ghosts if ghost not in landing]
+        for ghost in landing:
+            ghost.land()
 
     def run_all(self) -> None:
         """Let all workers run until they have nothing to do."""
