@@ -31,6 +31,7 @@ class Topic:
     def __init__(self, clock: Clock) -> None:
         self.records: list[Record] = []
         self.end = 0
+        self.acknowledged: list[Batch] = []
         self.on_append: Callable[[Sequence[Record]], None] | None = None
         self._clock = clock
 
@@ -125,6 +126,7 @@ class Batch:
         assert self.first is not None
         if not self.future.done():
             tp = TopicPartition(self.name, P)
+            self.topic.acknowledged.append(self)
             self.future.set_result(RecordMetadata(self.name, P, tp, self.first, 0, 0, 0))
 
     def fail(self) -> None:

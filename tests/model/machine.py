@@ -13,6 +13,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from tests.model.kafka import Copy
 from tests.model.worker import CHANGELOG, Worker
 from tests.model.world import World, clock_of
 
@@ -172,6 +173,14 @@ class Histories(RuleBasedStateMachine):
     def ghost_lands(self, n: int, then: tuple[int, int]) -> None:
         ghosts = self.world.kafka.ghosts
         ghosts.pop(n % len(ghosts)).land()
+        self._go_on(*then)
+
+    @precondition(lambda self: self.world.kafka.topic(CHANGELOG).acknowledged)
+    @rule(back=N, then=THEN)
+    def copy_lands(self, back: int, then: tuple[int, int]) -> None:
+        """A batch that was acknowledged had been sent before, and that copy lands only now."""
+        batches = self.world.kafka.topic(CHANGELOG).acknowledged
+        Copy(batches[-1 - back % len(batches)]).land()
         self._go_on(*then)
 
     @rule(back=st.integers(0, 3))
