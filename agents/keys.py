@@ -88,7 +88,9 @@ class Keys:
         turn = self._turns.setdefault((part.number, scoped), asyncio.Lock())
         async with asyncio.timeout(LIMIT_S), turn:
             found = unread.find(part, scoped)
-            if found is None:
+            # A job that was canceled before it was read has a row, and the key; one in front of it
+            # may have it, too, and not be read yet.
+            if found is None or not unread.covers(part, found.offset):
                 part.check()  # a lease that ended while we waited has nowhere to read from
                 await unread.read_on(part)
                 found = unread.find(part, scoped)
@@ -143,6 +145,10 @@ class _Unread:
         if unread is not None and unread.offset < offset:
             return unread  # the other one was canceled before it was read
         return _Holder(offset, row.digest)
+
+    def covers(self, part: Partition, offset: int) -> bool:
+        """Whether all records before a place are known."""
+        return offset <= max(self._next, self._handled(part))
 
     def append(self, offset: int, labels: Labels) -> bool:
         """Take in a record that we have written; false if there may be others before it that

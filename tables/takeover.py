@@ -72,6 +72,7 @@ class Takeover:
         self._changelog = changelog
         self._me = identity
         self._cache = cache
+        self._asked: dict[int, int] = {}  # the number of the last fence that we wrote, or tried to
 
     async def take(self, numbers: Iterable[int], held: Mapping[int, Partition]) -> list[Taken]:
         """Take partitions over. Safe to cancel: nothing is served before it returns.
@@ -163,10 +164,11 @@ class Takeover:
         async with part.alone():
             fold = _on_from(part)
             await self._read_on([fold])
-            fence = Fence(fold.fence.number + 1, self._me.instance)
+            fence = self._next_fence(fold)
             if self._alone_in(fold) and part.alive:
                 entry = self._ownership(part.number, _first_headers(fence))
                 part.send_under(fence)
+                self._asked[part.number] = fence.number
                 try:
                     await self._writer.write(self._changelog, [entry])
                     await self._read_on([fold])
@@ -193,7 +195,8 @@ class Takeover:
         return fold.fence.instance == self._me.instance and fold.owners <= {self._me.instance}
 
     async def _own(self, folds: Sequence[Fold]) -> None:
-        wanted = {fold.partition: Fence(fold.fence.number + 1, self._me.instance) for fold in folds}
+        wanted = {fold.partition: self._next_fence(fold) for fold in folds}
+        self._asked |= {n: fence.number for n, fence in wanted.items()}
         await self._writer.write(
             self._changelog,
             [self._ownership(n, _first_headers(fence)) for n, fence in wanted.items()],
@@ -204,6 +207,13 @@ class Takeover:
             # for ever. The caller looks first whether it is still ours.
             if fold.fence != wanted[fold.partition]:
                 raise PartitionLost(f"another worker takes partition {fold.partition}, too")
+
+    def _next_fence(self, fold: Fold) -> Fence:
+        """Higher than all in the log, and none that we have written under before: records under it
+        are numbered from the first, and those of a failed try may come late."""
+        return Fence(
+            max(fold.fence.number, self._asked.get(fold.partition, 0)) + 1, self._me.instance
+        )
 
     def _died(self, fold: Fold) -> bool:
         """Whether the last owner died: it has not let go, and it isn't us (we lost the lease

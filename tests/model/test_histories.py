@@ -148,6 +148,26 @@ def test_what_got_into_the_log_before_a_keys_record_has_the_key(world: World) ->
     world.settle()
 
 
+def test_a_job_that_was_canceled_unread_has_its_key_only_if_none_before_it_has(
+    world: World,
+) -> None:
+    one, _ = world.workers
+    world.run_all()
+    value = b'{"handler":"model","ttl":0}'
+    world.submit(value, "b")
+    world.submit(value, "b")
+    world.cancel(1)
+    (asked,) = world.kafka.topic(CANCEL).slice(0, 1).records
+    one.offer(one.feeds[2], [asked])
+    while one.loop.step() or one.connection.serve():
+        pass
+    assert {n: row["status"] for n, row in world.rules.rows.items()} == {1: "canceled"}
+    world.post(one, value, "b")
+    world.run_all()
+    world.post(one, value, "b")
+    world.settle()
+
+
 def test_an_owner_in_between_under_a_fence_with_our_number_is_noticed() -> None:
     """The second worker keeps the partition over a rebalance: it has read the changelog, and its
     new fence is on its way. Meanwhile the first takes over under the same number, and writes; the
