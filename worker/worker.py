@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -76,6 +77,11 @@ class JobsWorker(faust.worker.Worker):
         """All services have started."""
         self.up = True
         await super().on_started()
+        if self._signal_stop_future is not None:
+            # When we return, mode 0.7.1 stops the loop and runs it again for the rest of the stop.
+            # uvloop 0.23 keeps a signal of that moment until the next one comes: a second SIGTERM
+            # would find a drain that goes on for the whole grace.
+            await asyncio.shield(self._signal_stop_future)
 
     def _schedule_shutdown(self, signal: signals.Signals) -> None:
         if not self.up:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections import Counter
 from typing import Any
 
 import pytest
 
-from tests.harness import FINAL, Cluster, Held, until
+from tests.harness import FINAL, Cluster, Held, WorkerProcess, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 
@@ -101,14 +102,20 @@ def test_sigterm_interrupts_what_outlasts_the_grace_and_the_next_worker_resumes(
     assert not any("crashes" in row for rows in cluster.history().values() for row in rows)
 
 
+class Parted(WorkerProcess):
+    command = (sys.executable, "-m", "faust", "-A", "tests.apps.parted", "worker", "-l", "info")
+
+
 def test_a_second_sigterm_does_not_wait_for_the_grace(cluster: Cluster) -> None:
-    worker = cluster.worker(JOBS_GRACE="600s")
+    worker = cluster.worker(kind=Parted, JOBS_GRACE="600s")
     ids = cluster.produce([b'{"handler": "sleep", "data": 500, "timeout": "600s"}'])
     until(lambda: count(cluster, ids, "executing") == 1, 20, "it is executing")
     worker.signal(signal.SIGTERM)
     until(lambda: "draining" in worker.text(), 20, "the drain has begun")
     worker.signal(signal.SIGTERM)
     assert worker.process.wait(60) == 0
+    # A signal of that moment is lost.
+    assert "the loop has ended" not in worker.text()
     assert cluster.states()[ids[0]]["status"] == "waiting"
 
 
