@@ -114,7 +114,7 @@ def test_a_second_sigterm_does_not_wait_for_the_grace(cluster: Cluster) -> None:
     until(lambda: "draining" in worker.text(), 20, "the drain has begun")
     worker.signal(signal.SIGTERM)
     assert worker.process.wait(60) == 0
-    # A signal of that moment is lost.
+    # uvloop would keep a signal of that moment until the next one comes.
     assert "the loop has ended" not in worker.text()
     assert cluster.states()[ids[0]]["status"] == "waiting"
 
