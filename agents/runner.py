@@ -277,12 +277,12 @@ class Runner:
         self._pool.stop()
         self._timer.stop()
         if self.executing:
-            text = "draining: %d attempts have %gs to finish; another signal interrupts them now"
-            logger.info(text, self.executing, grace_s)
+            text = "draining: %gs for what runs (%d) to finish; another signal interrupts it now"
+            logger.info(text, grace_s, self.executing)
         await self._settled(grace_s)
         self.hurry()
         if self.executing:
-            logger.info("draining: %d attempts are interrupted", self.executing)
+            logger.info("draining: what runs (%d) is interrupted", self.executing)
         await self._settled(_STOP_S)
 
     def hurry(self) -> None:
