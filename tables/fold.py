@@ -80,8 +80,8 @@ def row_key(job_id: JobId) -> bytes:
 class Fold:
     """The state of one partition after its records so far.
 
-    ``rows`` holds undecoded rows by offset. ``stale`` are keys whose last record in the log
-    is void, so that compaction would keep the wrong one: the owner writes them again.
+    ``rows`` holds undecoded rows by offset. ``stale`` are keys whose last record in the log is
+    void, or no worker's, so that compaction would keep the wrong one: the owner writes them again.
     ``next`` is where to read on. ``owned`` is the place and the time (epoch ms) of the ownership
     record that counts. ``changed``, when it is a set, gets the keys whose records counted.
     ``places`` are those of unfinished jobs' rows in the changelog, by offset. ``owners`` are the
@@ -152,6 +152,8 @@ class Fold:
                 self.partition,
                 record.offset,
             )
+            if key is not None and ours:  # compaction would keep it in place of what stands
+                self.stale.add(key)
             return
         seq = seq_of(record.headers)
         if fence != self.fence:

@@ -332,7 +332,8 @@ class Partition:
     def read(self, fold: Fold) -> None:
         """The changelog has been read on, and we are its owner still."""
         self.cursor = max(self.cursor, fold.next)
-        self.last_seq = fold.seq
+        # Higher than our own last one if somebody forges records: rows behind them would be void.
+        self.last_seq, self._seq = fold.seq, max(self._seq, fold.seq)
         if fold.owned is not None:
             self.owned, self.released = fold.owned, fold.released
         self.trusted()

@@ -240,8 +240,8 @@ class Takeover:
         entries = [self._as_it_stands(part, key) for key in keys]
         if entries:
             logger.warning(
-                "partition %d: %d records are void, of a former owner or copies that came late; "
-                "what stands is written again",
+                "partition %d: %d records are void, of a former owner, copies that came late, or "
+                "not of a worker; what stands is written again",
                 part.number,
                 len(entries),
             )
@@ -287,8 +287,7 @@ def _on_from(part: Partition) -> Fold:
 
 def _partition(fold: Fold) -> Partition:
     part = Partition(fold.partition, fold.fence)
-    part.cursor, part.last_seq = fold.next, fold.seq
-    part.owned, part.released = fold.owned, fold.released
+    part.read(fold)
     part.marks = fold.marks
     rows: list[tuple[int, Job | bytes]] = []
     ended: list[tuple[int, int]] = []

@@ -18,7 +18,7 @@ from jobs.model import Job, Status
 from log.reader import LogReader
 from log.writer import Entry, LogWriter, NotWritten, Written
 from tables.cache import Cache
-from tables.fold import Fold
+from tables.fold import SEQ_HEADER, Fold
 from tables.jobs import now_ms
 from tables.partition import Partition, PartitionLost
 from tables.takeover import Identity, Takeover
@@ -270,6 +270,46 @@ async def test_a_void_record_is_answered_by_what_stands(pair: tuple[Worker, Work
     last = await two.reader.record(two.topic, 0, await two.reader.end(two.topic, 0) - 1)
     assert last is not None
     assert last.value == encode_row(DONE), "compaction keeps the last"
+
+
+@pytest.mark.parametrize("value", [b"junk", None])
+async def test_a_record_of_nobody_is_answered_by_what_stands(
+    pair: tuple[Worker, Worker], value: bytes | None
+) -> None:
+    """Else compaction would keep it, and the job would be gone."""
+    one, two = pair
+
+    async def last() -> bytes | None:
+        record = await one.reader.record(one.topic, 0, await one.reader.end(one.topic, 0) - 1)
+        assert record is not None
+        assert record.key == b"0-5"
+        return record.value
+
+    stray = Entry(0, b"0-5", value, [])
+    part, _, _ = await one.take()
+    await one.put(5, WAITING)
+    await one.writer.write(one.topic, [stray])
+    assert await one.takeover.mend(part) == 1
+    assert await last() == encode_row(WAITING)
+    await one.writer.write(one.topic, [stray])
+    theirs, _, _ = await two.take()
+    assert dict(theirs.rows) == {5: WAITING}
+    assert await last() == encode_row(WAITING)
+
+
+async def test_rows_behind_a_record_with_a_higher_number_count_once_it_is_seen(
+    pair: tuple[Worker, Worker],
+) -> None:
+    one, two = pair
+    part, _, _ = await one.take()
+    forged = [part.fence.headers()[0], (SEQ_HEADER, b"1000")]
+    await one.writer.write(one.topic, [Entry(0, b"0-5", encode_row(WAITING), forged)])
+    part.on_foreign = lambda _: None
+    await one.put(6, WAITING)  # void: its number is lower
+    assert await one.takeover.mend(part) == 1
+    await one.put(6, DONE)
+    theirs, _, _ = await two.take()
+    assert dict(theirs.rows) == {5: WAITING, 6: DONE}
 
 
 async def test_two_that_take_it_at_once_end_with_one_owner(pair: tuple[Worker, Worker]) -> None:

@@ -175,14 +175,14 @@ KEYS = [OWNER_KEY, SWEPT_KEY, row_key(JobId(P, 5))]
     ],
 )
 @pytest.mark.parametrize("key", KEYS)
-def test_records_without_a_workers_header_are_ignored(
+def test_records_without_a_workers_header_change_nothing_and_are_answered(
     header: bytes | None, key: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     fold = Log().own(A1).row(A1, 5, b"1").swept(A1, 2).fold()
     fence = [] if header is None else [(FENCE_HEADER, header)]
     headers = [("other", b"2 bbbb"), ("null", None), *fence]
     Log().put(None, key, b'{"worker":"x","next":9,"released":true}', *headers).fold(fold)
-    assert (fold.fence, fold.rows, fold.stale) == (A1, {5: b"1"}, set())
+    assert (fold.fence, fold.rows, fold.stale) == (A1, {5: b"1"}, {key})
     assert (fold.swept, fold.released) == (Swept(2, 20), False)
     assert "was not written by a worker; ignored" in caplog.text
 
