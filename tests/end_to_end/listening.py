@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import threading
 from dataclasses import dataclass, field
 from typing import Any
+
+import aiohttp
 
 from tests.harness import WorkerProcess, until
 
@@ -83,3 +86,48 @@ class Listening:
     def problems(self) -> list[str]:
         """What went wrong, as it was told."""
         return [t.data["detail"] for t in list(self.told) if t.event == "problem"]
+
+
+class Crowd:
+    """Many listeners of one worker, read by one thread until they are left.
+
+    As many threads would fight for the interpreter's lock: minutes for what takes a second.
+    ``told`` has what each was told, a line of data per event, as it came.
+    """
+
+    def __init__(self, worker: WorkerProcess, size: int) -> None:
+        self.told: list[list[bytes]] = [[] for _ in range(size)]
+        self._listening = 0
+        self._url = f"http://127.0.0.1:{worker.port}/job/events"
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        until(lambda: self._listening == size, 60, "all have their first id")
+
+    def _read(self) -> None:
+        self._reading = self._loop.create_task(self._all())
+        try:
+            self._loop.run_until_complete(self._reading)
+        except asyncio.CancelledError:
+            pass  # they were left
+        finally:
+            self._loop.close()
+
+    async def _all(self) -> None:
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            await asyncio.gather(*(self._one(session, told) for told in self.told))
+
+    async def _one(self, session: aiohttp.ClientSession, told: list[bytes]) -> None:
+        first = True
+        async with session.get(self._url, timeout=aiohttp.ClientTimeout(total=None)) as answer:
+            async for line in answer.content:
+                self._listening += first and line.startswith(b"id: ")
+                first = first and not line.startswith(b"id: ")
+                if line.startswith(b"data: "):
+                    told.append(line)
+
+    def leave(self) -> None:
+        """Close all connections."""
+        self._loop.call_soon_threadsafe(self._reading.cancel)
+        self._thread.join(10)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.listening import Listening
+from tests.end_to_end.listening import Crowd, Listening
 from tests.harness import FINAL, Cluster, WorkerProcess, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
@@ -234,11 +234,11 @@ def test_head_and_many_listeners(cluster: Cluster) -> None:
     head.close()
     assert answer.startswith(b"HTTP/1.1 200")
     assert b"text/event-stream" in answer
-    listeners = [Listening(worker) for _ in range(500)]
+    crowd = Crowd(worker, 500)
     ids = cluster.produce([b'{"handler": "echo"}'] * 100)
     cluster.all_final(ids)
     rows = sum(len(rows) for rows in cluster.history().values())
-    for listener in listeners:
-        until(lambda one=listener: len(one.told) == rows, 60, "all are told")  # type: ignore[misc]
-    for listener in listeners:
-        listener.leave()
+    until(lambda: all(len(told) == rows for told in crowd.told), 60, "all are told")
+    assert all(sorted(told) == sorted(crowd.told[0]) for told in crowd.told)
+    assert len(set(crowd.told[0])) == rows
+    crowd.leave()
