@@ -101,7 +101,7 @@ class Resume:
             feed.clear()
         for gone in set(self._table.served) - numbers:
             self._forget(gone, "another worker has it now")
-        await self._take(numbers)
+        await self._take(numbers, assigned=True)
         for gone in set(self._table.served) - self._ours():
             self._forget(gone, "it moved on while we took it")
         self.assigned = True
@@ -168,7 +168,10 @@ class Resume:
             self._committed.pop((feed.topic, number), None)
         self._table.drop(number, why)
 
-    async def _take(self, numbers: Iterable[int]) -> None:
+    async def _take(self, numbers: Iterable[int], *, assigned: bool) -> None:
+        """Take partitions over. ``assigned``: the group has just given them to us, so that whoever
+        had them before, and hasn't let go, is gone. Else they are ours all along: one that came
+        between us and them had a wrong belief, and need not have died."""
         async with self._busy:
             while True:
                 wanted = set(numbers) & self._ours()  # a rebalance may have come meanwhile
@@ -182,7 +185,8 @@ class Resume:
                     for each in taken:
                         if not each.kept:
                             n = each.partition.number
-                            await self._resume(each, places[n], ends[n])
+                            died = assigned and each.orphaned
+                            await self._resume(each.partition, died, places[n], ends[n])
                     return
                 except (KafkaError, NotWritten, PartitionLost) as exc:
                     logger.warning("taking partitions over waits for Kafka: %s", exc)
@@ -192,15 +196,17 @@ class Resume:
                             each.partition.alive = False  # cut short: nobody writes under it
                 await asyncio.sleep(RETRY_S)
 
-    async def _resume(self, taken: Taken, places: dict[str, int], cancels_end: int) -> None:
+    async def _resume(
+        self, part: Partition, died: bool, places: dict[str, int], cancels_end: int
+    ) -> None:
         """Bring unfinished rows in order, carry out the cancels that are there, then serve the
-        partition and let its jobs run: none that was canceled while nobody had it begins."""
-        part = taken.partition
+        partition and let its jobs run: none that was canceled while nobody had it begins.
+        ``died``: its last owner, and what was executing counts a crash."""
         part.on_lost = self.lost
         part.on_foreign = self.foreign
         open_rows = part.rows.unfinished()
         broken = [
-            Change(n, job, state.interrupted(job, now=now_ms(), crashed=taken.orphaned))
+            Change(n, job, state.interrupted(job, now=now_ms(), crashed=died))
             for n, job in open_rows
             if job.status is Status.EXECUTING
         ]
@@ -259,7 +265,7 @@ class Resume:
                 ):
                     await asyncio.sleep(LOOK_S)
                 if number in self._ours() and number not in self._table.served:
-                    await self._take([number])
+                    await self._take([number], assigned=False)
                 return
             except Exception:
                 logger.exception("partition %d can't be taken back yet; please report", number)

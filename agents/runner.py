@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -183,7 +184,7 @@ class Runner:
     def _came_to(self, job_id: JobId, outcome: Outcome) -> None:
         part, row, attempt = self._begun[job_id]
         if not attempt.stopped:
-            self._took(row.handler).observe(self._loop.time() - attempt.began_at)
+            self._took(row.handler).observe(time.monotonic() - attempt.began_at)
         try:
             self._settling.settle(part, job_id, row, outcome, attempt)
         except Exception:
@@ -389,8 +390,6 @@ class Runner:
 
     async def _execute(self, job_id: JobId, row: Job, attempt: Attempt) -> Outcome:
         call, timeout_s, at_once = self._call(job_id, row, attempt)
-        loop = self._loop
-        began = loop.time()
         try:
             if self.tracing is None and row.traceparent is None:  # as nearly always
                 return await attempt.run(call, timeout_s, at_once=at_once)
@@ -400,7 +399,7 @@ class Runner:
                 return outcome
         finally:
             if not attempt.stopped:
-                self._took(row.handler).observe(loop.time() - began)
+                self._took(row.handler).observe(time.monotonic() - attempt.began_at)
 
     def _call(
         self, job_id: JobId, row: Job, attempt: Attempt

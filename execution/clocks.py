@@ -11,12 +11,15 @@ import asyncio
 from collections.abc import Callable
 from functools import cached_property, partial
 
+from execution.starts import Starts
+
 
 class Clocks:
     """Runs clocks; each calls back when its time is over, unless it is stopped before."""
 
     def __init__(self) -> None:
         self._lines: dict[float, _Line] = {}
+        self.starts = Starts()
 
     @cached_property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -70,7 +71,7 @@ class Attempt:
 
     # What all begin with is the class's: one is made for each job, and most of it is never set.
     is_settled = False  # for who runs it: its outcome is recorded, or nobody's
-    began_at = 0.0  # by the loop's clock
+    began_at = 0.0  # ``time.monotonic()``: the loop's clock stands still while a handler computes
     _settled: asyncio.Event | None = None
     _stop: Stop | None = None
     _timeout_s = 0.0
@@ -132,15 +133,18 @@ class Attempt:
         *,
         at_once: bool = True,
     ) -> None:
-        """As ``run``, without somebody who waits: ``told`` is called with how it ended."""
-        loop = self._clocks.loop
-        self.began_at = loop.time()
+        """As ``run``, without somebody who waits: ``told`` is called with how it ended, at once if
+        it has."""
+        self.began_at = time.monotonic()
         if self._outcome is not None:
             told(self._outcome)
             return
         self._told = told
         self._timeout_s = timeout_s
-        self._task = loop.create_task(_guarded(function), name=self.name)
+        self._task = self._clocks.starts.task(_guarded(function), self.name)
+        if self._task.done():
+            self._ended(self._task)
+            return
         self._task.add_done_callback(self._ended)
         if at_once:
             self.start_clock()

@@ -23,21 +23,16 @@ def traced(error: BaseException) -> str:
     Files are named as imports find them: whoever may read a job needn't learn how the worker's
     machine is laid out, and a trace stays the same from one machine to another.
     """
-    frames = traceback.extract_tb(error.__traceback__)
     roots = sorted((f"{path.rstrip(os.sep)}{os.sep}" for path in sys.path if path), key=len)
     shown = [
-        traceback.FrameSummary(
-            _short(f.filename, roots),
-            f.lineno,
-            f.name,
-            line=f.line,
-            end_lineno=f.end_lineno,
-            colno=f.colno,
-            end_colno=f.end_colno,
-        )
-        for f in frames
-        if not f.filename.startswith(_OURS)
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_OURS)
     ]
+    for frame in shown:
+        # Its lines have been read by now. No frame of its own: of one that is made with a `line`,
+        # Python 3.13 has that line only, and fails to show a statement of several.
+        frame.filename = _short(frame.filename, roots)
     return "".join(traceback.format_list(shown))
 
 

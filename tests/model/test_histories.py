@@ -220,6 +220,33 @@ def test_whoever_is_put_out_of_its_partition_asks_the_group_before_taking_it_bac
     world.settle()
 
 
+def test_whoever_takes_its_partition_back_counts_nobody_as_dead(world: World) -> None:
+    """A worker that doesn't know yet that the group has moved on takes its partition back from the
+    new owner, which takes it back in turn. Both live: three of these must not make a job poison."""
+    one, two = world.workers
+    world.submit(b'{"handler":"model","ttl":0}')
+    world.run_all()
+    app = cast(Any, one.resume._app)
+    member = app._member
+    app._member = lambda: True
+    world.assign(two)
+    step_until(world, two, lambda: two.part)
+    world.run_all()
+    assert world.rules.rows[0]["crashes"] == 1, "the first one has not let go"
+    for worker in (one, two):
+        worker.loop.spawn(worker.look())
+        for _ in range(5):
+            world.run_all()
+            world.clock.now_s += 5
+        assert worker.part is not None, "or it proves nothing"
+        assert world.rules.rows[0]["status"] == "executing"
+        assert world.rules.rows[0]["worker"] == worker.name
+        assert world.rules.rows[0]["crashes"] == 1
+        app._member = member
+    world.settle()
+    assert world.rules.rows[0]["status"] == "done"
+
+
 def test_a_lease_that_has_ended_knows_no_places_of_the_next_one(world: World) -> None:
     """A record with a key is on its way when the lease ends. Another worker admits a job of the
     same key in front of it, and before the first one hears where its record stands, the partition

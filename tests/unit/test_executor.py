@@ -228,6 +228,7 @@ async def test_stopped_before_it_began(how: Stop) -> None:
     assert calls == []
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there its first step is taken at once")
 async def test_stopped_before_its_first_step() -> None:
     calls = []
 
@@ -384,7 +385,8 @@ async def test_who_begins_one_that_was_stopped_is_told_at_once() -> None:
 
 
 async def quick() -> int:
-    """Needs no time."""
+    """Needs a turn of the loop."""
+    await asyncio.sleep(0)
     return 5
 
 

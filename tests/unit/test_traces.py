@@ -39,3 +39,11 @@ def test_what_is_no_file_stays_as_it_is() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         exec("1 / 0")  # noqa: S102 - a frame of no file
     assert 'File "<string>", line 1, in <module>' in traced(caught.value)
+
+
+def test_a_statement_of_several_lines() -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - it is only to have a trace
+        json.loads(
+            "{",
+        )
+    assert "    json.loads(\n" in traced(caught.value)
