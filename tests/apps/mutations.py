@@ -16,7 +16,7 @@ from jobs.model import Job
 from log.reader import Record
 from tables.fold import Fold
 from tables.partition import Partition
-from tables.takeover import Taken, Takeover
+from tables.takeover import Takeover
 from worker.app import JobsApp
 
 
@@ -101,11 +101,11 @@ def no_resume() -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(self._runner, name)
 
-    async def leaving(self: Resume, taken: Taken, *places: Any) -> None:
+    async def leaving(self: Resume, part: Partition, *what: Any) -> None:
         runner = self._runner
         self._runner = cast(Any, Idle(runner))
         try:
-            await resume(self, taken, *places)
+            await resume(self, part, *what)
         finally:
             self._runner = runner
 
