@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence, Set
 from typing import Any, cast
 
 from aiokafka.errors import KafkaError
@@ -67,6 +67,8 @@ class Resume:
         self._tasks: set[asyncio.Task[None]] = set()
         self._committed: dict[tuple[str, int], int] = {}
         self._cursors: dict[int, int] = {}
+        self._generation = -1  # of the group, and what we served at its assignment's end
+        self._had: frozenset[int] = frozenset()
         self.resumed = 0  # unfinished rows taken up after takeovers
         self.rebalances = 0  # assignments of the group, the first one too
         self.recovered = Histogram(RECOVERY_S)  # from an assignment to serving what it gave us
@@ -97,13 +99,21 @@ class Resume:
         began = time.monotonic()
         self.rebalances += 1
         numbers = self._ours()
+        # What we had in the generation before this one has had no other owner. Whoever has written
+        # there held a wrong belief, and need not have died.
+        generation, before = self._app.consumer_generation_id, self._generation
+        given = numbers - (self._had if generation == before + 1 else frozenset())
+        self._generation = generation
         for feed in self._feeds:
             feed.clear()
         for gone in set(self._table.served) - numbers:
             self._forget(gone, "another worker has it now")
-        await self._take(numbers, assigned=True)
+        async with self._busy:
+            while not await self._take(numbers, given):
+                await asyncio.sleep(RETRY_S)
         for gone in set(self._table.served) - self._ours():
             self._forget(gone, "it moved on while we took it")
+        self._had = frozenset(self._table.served)
         self.assigned = True
         self.recovered.observe(time.monotonic() - began)
 
@@ -168,33 +178,30 @@ class Resume:
             self._committed.pop((feed.topic, number), None)
         self._table.drop(number, why)
 
-    async def _take(self, numbers: Iterable[int], *, assigned: bool) -> None:
-        """Take partitions over. ``assigned``: the group has just given them to us, so that whoever
-        had them before, and hasn't let go, is gone. Else they are ours all along: one that came
-        between us and them had a wrong belief, and need not have died."""
-        async with self._busy:
-            while True:
-                wanted = set(numbers) & self._ours()  # a rebalance may have come meanwhile
-                taken: list[Taken] = []
-                try:
-                    held = dict(self._table.served)
-                    taken = await self._takeover.take(sorted(wanted), held)
-                    places = await self._places([t.partition for t in taken if not t.kept])
-                    cancels, fresh = self._feeds[-1].topic, list(places)
-                    ends = await self._reader.ends(cancels, fresh) if fresh else {}
-                    for each in taken:
-                        if not each.kept:
-                            n = each.partition.number
-                            died = assigned and each.orphaned
-                            await self._resume(each.partition, died, places[n], ends[n])
-                    return
-                except (KafkaError, NotWritten, PartitionLost) as exc:
-                    logger.warning("taking partitions over waits for Kafka: %s", exc)
-                finally:
-                    for each in taken:
-                        if self._table.served.get(each.partition.number) is not each.partition:
-                            each.partition.alive = False  # cut short: nobody writes under it
-                await asyncio.sleep(RETRY_S)
+    async def _take(self, numbers: Iterable[int], given: Set[int]) -> bool:
+        """Take partitions over. ``given``: those that the group has given to us now, so that who
+        had them before, and hasn't let go, is dead. False: Kafka must be waited for."""
+        wanted = set(numbers) & self._ours()  # a rebalance may have come meanwhile
+        taken: list[Taken] = []
+        try:
+            held = dict(self._table.served)
+            taken = await self._takeover.take(sorted(wanted), held)
+            places = await self._places([t.partition for t in taken if not t.kept])
+            cancels, fresh = self._feeds[-1].topic, list(places)
+            ends = await self._reader.ends(cancels, fresh) if fresh else {}
+            for each in taken:
+                if not each.kept:
+                    n = each.partition.number
+                    died = each.orphaned and n in given
+                    await self._resume(each.partition, died, places[n], ends[n])
+        except (KafkaError, NotWritten, PartitionLost) as exc:
+            logger.warning("taking partitions over waits for Kafka: %s", exc)
+            return False
+        finally:
+            for each in taken:
+                if self._table.served.get(each.partition.number) is not each.partition:
+                    each.partition.alive = False  # cut short: nobody writes under it
+        return True
 
     async def _resume(
         self, part: Partition, died: bool, places: dict[str, int], cancels_end: int
@@ -214,6 +221,7 @@ class Resume:
         for i in range(0, len(broken), _BATCH):
             # kill -9 in between: the rest is still executing, and counts one more crash.
             await self._table.write(part, broken[i : i + _BATCH])
+        self._takeover.counted(part.number)
         for feed in self._feeds:
             feed.assign(part.number, places[feed.topic])
         await self._feeds[-1].catch_up(part, cancels_end)
@@ -264,9 +272,12 @@ class Resume:
                     not self._app.confirmed(lost_at) or self._app.stale() or self._app.rebalancing
                 ):
                     await asyncio.sleep(LOOK_S)
-                if number in self._ours() and number not in self._table.served:
-                    await self._take([number], assigned=False)
-                return
+                async with self._busy:
+                    if number not in self._ours() or number in self._table.served:
+                        return
+                    if await self._take([number], frozenset()):
+                        return
+                lost_at = time.monotonic()  # the group may have moved on meanwhile: ask it again
             except Exception:
                 logger.exception("partition %d can't be taken back yet; please report", number)
             await asyncio.sleep(RETRY_S)

@@ -77,6 +77,7 @@ class Attempt:
     _timeout_s = 0.0
     _stop_clock: Callable[[], object] | None = None
     _task: asyncio.Task[Any] | None = None
+    _begins = False  # its first step is taken, before there is a task
     _outcome: Outcome | None = None
     _told: Callable[[Outcome], None] | None = None  # whoever runs it
 
@@ -105,13 +106,18 @@ class Attempt:
         """
         if self._stop is not None or self._outcome is not None:
             return
-        if self._task is None:
+        if self._begins:
+            self._stop = how
+        elif self._task is None:
             self._stop = how
             self._come_to(how)
         elif not self._task.done():
             self._stop = how
-            self._task.cancel()
-            self._clocks.loop.call_later(STOP_GRACE_S, self._settle_without, how)
+            self._interrupt(self._task, how)
+
+    def _interrupt(self, task: asyncio.Task[Any], how: Stop) -> None:
+        task.cancel()
+        self._clocks.loop.call_later(STOP_GRACE_S, self._settle_without, how)
 
     async def run(
         self, function: Callable[[], Awaitable[Any]], timeout_s: float, *, at_once: bool = True
@@ -141,13 +147,17 @@ class Attempt:
             return
         self._told = told
         self._timeout_s = timeout_s
+        if at_once:  # before its first step, which counts
+            self._stop_clock = self._clocks.start(timeout_s, self._out_of_time)
+        self._begins = True
         self._task = self._clocks.starts.task(_guarded(function), self.name)
+        self._begins = False
         if self._task.done():
             self._ended(self._task)
             return
         self._task.add_done_callback(self._ended)
-        if at_once:
-            self.start_clock()
+        if self._stop is not None:
+            self._interrupt(self._task, self._stop)
 
     def start_clock(self) -> None:
         """The handler's code begins: from now on its time counts."""

@@ -49,7 +49,8 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A partition that is ours now. ``kept``: it was before, without a break.
-    ``orphaned``: its last owner died, instead of letting go."""
+    ``orphaned``: its last owner died, instead of letting go, as far as the log says; ``counted``
+    is called when what it executed says so."""
 
     partition: Partition
     kept: bool
@@ -73,6 +74,7 @@ class Takeover:
         self._me = identity
         self._cache = cache
         self._asked: dict[int, int] = {}  # the number of the last fence that we wrote, or tried to
+        self._uncounted: set[int] = set()  # whose owner's death isn't in its rows yet
 
     async def take(self, numbers: Iterable[int], held: Mapping[int, Partition]) -> list[Taken]:
         """Take partitions over. Safe to cancel: nothing is served before it returns.
@@ -105,6 +107,9 @@ class Takeover:
                 sum(cached.values()),
             )
         orphaned = {fold.partition: self._died(fold) for fold in fresh}
+        # Once our record is there we are the last owner, and another try would know of no death.
+        self._uncounted -= orphaned.keys()
+        self._uncounted |= {n for n, died in orphaned.items() if died}
         await self._own(fresh)
         for fold in fresh:
             part = _partition(fold)
@@ -120,6 +125,10 @@ class Takeover:
                 part.unsaved = _unsaved(fold, part.places)
             taken.append(Taken(part, kept=False, orphaned=orphaned[fold.partition]))
         return taken
+
+    def counted(self, number: int) -> None:
+        """The death of a partition's last owner, if any, is in the rows of what it executed."""
+        self._uncounted.discard(number)
 
     async def release(self, parts: Iterable[Partition], timeout_s: float) -> None:
         """Say that we are alive and let go, so that what runs is not taken for crashed.
@@ -217,8 +226,11 @@ class Takeover:
 
     def _died(self, fold: Fold) -> bool:
         """Whether the last owner died: it has not let go, and it isn't us (we lost the lease
-        when Kafka didn't answer, and live)."""
-        return not fold.released and fold.fence.instance != self._me.instance
+        when Kafka didn't answer, and live). If it is, whether one before us did, and we were
+        interrupted in taking over from it."""
+        if fold.fence.instance == self._me.instance:
+            return fold.partition in self._uncounted
+        return not fold.released
 
     async def _read_on(self, folds: Sequence[Fold]) -> Counter[int]:
         """Read to the true end; how many records were read, by partition."""

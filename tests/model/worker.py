@@ -51,9 +51,17 @@ class App:
     defence, and what must hold holds without it. But who has lost a lease doesn't fight for it
     before he has heard from the group, as no worker does."""
 
-    def __init__(self, consumer: Consumer, member: Callable[[], bool]) -> None:
+    def __init__(
+        self, consumer: Consumer, member: Callable[[], bool], generation: Callable[[], int]
+    ) -> None:
         self.consumer = consumer
         self._member = member
+        self._generation = generation
+
+    @property
+    def consumer_generation_id(self) -> int:
+        """The group's generation, as far as it has told the worker."""
+        return self._generation()
 
     @property
     def rebalancing(self) -> bool:
@@ -113,7 +121,7 @@ class Worker:
     def _wire(self) -> None:
         registry = Registry()
         registry.add(Handler(name="model", function=self._handler))
-        app = App(self.consumer, lambda: self.consumer.member())
+        app = App(self.consumer, lambda: self.consumer.member(), lambda: self.generation)
         reader = Reader(self.connection)
         writer = LogWriter(lambda: cast(Any, self.connection), WRITE_TIMEOUT_S)
         self.table = table = Table(app, writer)

@@ -94,9 +94,50 @@ async def test_first_steps_that_compute_leave_the_rest_for_the_next_turn(
     await later
 
 
-async def test_time_that_is_computed_counts() -> None:
-    """The loop's own clock stands still for a turn."""
+async def test_the_limit_is_set_before_the_first_step() -> None:
+    set_at: list[bool] = []
     attempt = Attempt("a", Clocks())
-    before = time.monotonic()
-    await attempt.run(five, 60.0)
-    assert before <= attempt.began_at <= time.monotonic()
+
+    async def looks() -> None:
+        set_at.append(attempt._stop_clock is not None)
+
+    await attempt.run(looks, 60.0)
+    assert set_at == [True]
+
+
+async def test_time_that_is_computed_counts() -> None:
+    async def computes() -> None:
+        time.sleep(0.2)  # noqa: ASYNC251 - it holds the loop up on purpose
+        await asyncio.Event().wait()
+
+    attempt = Attempt("a")
+    assert await attempt.run(computes, 0.1) == TimedOut(0.1)
+    assert time.monotonic() - attempt.began_at >= 0.2
+
+
+async def test_a_stop_within_the_first_step_holds() -> None:
+    attempt = Attempt("a")
+    ended: list[str] = []
+
+    async def stops_itself() -> None:
+        attempt.stop(Canceled("me"))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("by its cancel")
+
+    told: list[object] = []
+    attempt.begin(stops_itself, 60.0, told.append)
+    await attempt.over()
+    await asyncio.sleep(0)
+    assert (told, ended) == ([Canceled("me")], ["by its cancel"])
+    assert not attempt.stopped, "its handler was called"
+
+
+async def test_a_stop_in_a_first_step_that_is_the_last_holds_too() -> None:
+    attempt = Attempt("a")
+
+    async def stops_itself() -> None:
+        attempt.stop(Canceled("me"))
+
+    assert await attempt.run(stops_itself, 60.0) == Canceled("me")
