@@ -85,7 +85,7 @@ lock: $(DEV) ## the lock files anew from pyproject.toml; ARGS=--upgrade for newe
 		-o requirements-dev.lock pyproject.toml
 
 clean: ## removes .venv and every cache
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .bench
+	rm -rf $(VENV) .venv-newer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

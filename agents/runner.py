@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -184,7 +183,7 @@ class Runner:
     def _came_to(self, job_id: JobId, outcome: Outcome) -> None:
         part, row, attempt = self._begun[job_id]
         if not attempt.stopped:
-            self._took(row.handler).observe(time.monotonic() - attempt.began_at)
+            self._took(row.handler).observe(self._loop.time() - attempt.began_at)
         try:
             self._settling.settle(part, job_id, row, outcome, attempt)
         except Exception:
@@ -399,7 +398,7 @@ class Runner:
                 return outcome
         finally:
             if not attempt.stopped:
-                self._took(row.handler).observe(time.monotonic() - attempt.began_at)
+                self._took(row.handler).observe(self._loop.time() - attempt.began_at)
 
     def _call(
         self, job_id: JobId, row: Job, attempt: Attempt

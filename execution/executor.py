@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -71,7 +70,7 @@ class Attempt:
 
     # What all begin with is the class's: one is made for each job, and most of it is never set.
     is_settled = False  # for who runs it: its outcome is recorded, or nobody's
-    began_at = 0.0  # ``time.monotonic()``: the loop's clock stands still while a handler computes
+    began_at = 0.0  # by the loop's clock
     _settled: asyncio.Event | None = None
     _stop: Stop | None = None
     _timeout_s = 0.0
@@ -141,7 +140,7 @@ class Attempt:
     ) -> None:
         """As ``run``, without somebody who waits: ``told`` is called with how it ended, at once if
         it has."""
-        self.began_at = time.monotonic()
+        self.began_at = self._clocks.loop.time()
         if self._outcome is not None:
             told(self._outcome)
             return

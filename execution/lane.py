@@ -156,7 +156,7 @@ class Lane(Generic[K]):
         self._taken_s += (min(taken_s, _MOST_S) - self._taken_s) / _SHARE
         if self._taken_s > LONG_S:
             self._ahead = 0
-        elif now != self._noted_at:  # uvloop's clock stands still for all that one round calls
+        elif now != self._noted_at:  # uvloop's clock counts whole milliseconds
             self._noted_at = now
             # Those that hold on to their slots turn nothing over, and aren't in the average.
             long = 0

@@ -28,14 +28,21 @@ class Starts:
     def _loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()  # asked for each job, it would take its time
 
-    def task(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        """A task; it may be done already."""
-        if sys.version_info >= (3, 12) and self._at_once():
-            return asyncio.Task(work, loop=self._loop, name=name, eager_start=True)
-        return self._loop.create_task(work, name=name)
+    if sys.version_info >= (3, 12):
+
+        def task(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+            """A task; it may be done already."""
+            if self._at_once():
+                return asyncio.Task(work, loop=self._loop, name=name, eager_start=True)
+            return self._loop.create_task(work, name=name)
+
+    else:
+
+        def task(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+            """A task."""
+            return self._loop.create_task(work, name=name)
 
     def _at_once(self) -> bool:
-        # Not by the loop's clock: uvloop's stands still for a whole turn.
         now = time.monotonic()
         if self._since is None:
             self._since = now

@@ -119,13 +119,14 @@ class Crowd:
             await asyncio.gather(*(self._one(session, told) for told in self.told))
 
     async def _one(self, session: aiohttp.ClientSession, told: list[bytes]) -> None:
-        first = True
+        heard = False
         async with session.get(self._url, timeout=aiohttp.ClientTimeout(total=None)) as answer:
             async for line in answer.content:
-                self._listening += first and line.startswith(b"id: ")
-                first = first and not line.startswith(b"id: ")
                 if line.startswith(b"data: "):
                     told.append(line)
+                elif line.startswith(b"id: ") and not heard:
+                    heard = True
+                    self._listening += 1
 
     def leave(self) -> None:
         """Close all connections."""

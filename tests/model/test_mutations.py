@@ -24,7 +24,7 @@ from tables.fold import Fold
 from tables.jobs import JobTable
 from tables.partition import Partition
 from tables.takeover import Takeover
-from tests.model import test_histories
+from tests.model import test_copies, test_histories
 from tests.model.machine import Histories
 from tests.model.world import World
 
@@ -125,10 +125,10 @@ def test_a_rare_fault_is_found_by_its_history(name: str, world: World) -> None:
 
 
 COPIES = [
-    test_histories.test_a_copy_that_lands_behind_what_was_written_since_is_void_for_the_next_owner,
-    test_histories.test_its_writer_notices_a_copy_and_writes_again_what_stands,
-    test_histories.test_an_owner_that_has_let_go_has_not_died_though_its_first_record_lands_late,
-    test_histories.test_a_mark_that_lands_late_takes_nothing_back,
+    test_copies.test_a_copy_that_lands_behind_what_was_written_since_is_void_for_the_next_owner,
+    test_copies.test_its_writer_notices_a_copy_and_writes_again_what_stands,
+    test_copies.test_an_owner_that_has_let_go_has_not_died_though_its_first_record_lands_late,
+    test_copies.test_a_mark_that_lands_late_takes_nothing_back,
 ]
 
 

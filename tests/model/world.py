@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from unittest import mock
@@ -255,3 +255,9 @@ class World:
                 return
         busy = {worker.name: worker.loop.tasks() for worker in self.workers}
         raise AssertionError(f"the workers don't come to rest: {busy}")
+
+
+def step_until(world: World, worker: Worker, come: Callable[[], object]) -> None:
+    """Let a worker go on until it has come to something."""
+    while not come():
+        assert world.step(worker), "it never comes to that"
