@@ -13,7 +13,7 @@ from commands.base import CommandError, option
 from commands.kafka import Kafka
 from commands.output import Output
 from jobs.codec import decode_request
-from jobs.errors import InvalidRequest
+from jobs.errors import InvalidRequest, not_json
 from jobs.labels import MAX_KEY_CHARS, Labels, is_key, partition_of
 from jobs.model import JobId, Status
 from jobs.registry import HANDLERS
@@ -43,7 +43,7 @@ def request_of(settings: Settings, *, any_handler: bool, data: str | None, **giv
         try:
             msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-            text = f"--data is no JSON ({exc}); text has quotes of its own: --data '\"you\"'"
+            text = f"--data: {not_json(exc)}; text has quotes of its own: --data '\"you\"'"
             raise CommandError(text) from None
         asked["data"] = msgspec.Raw(data.encode())
     try:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from jobs.durations import NS_PER_S, format_duration, parse_duration
-from jobs.errors import InvalidDuration, InvalidRequest, told
+from jobs.errors import InvalidDuration, InvalidRequest, not_json, told
 from jobs.model import Job, JobRequest, Malformed
 
 MAX_TTL = 100  # reruns; the wire's rule
@@ -122,7 +122,7 @@ def decode_request(value: bytes) -> JobRequest:
     except msgspec.ValidationError as exc:
         raise _with_field(str(exc)) from None
     except (msgspec.DecodeError, RecursionError) as exc:
-        raise InvalidRequest(f"not JSON: {exc}") from None
+        raise InvalidRequest(not_json(exc)) from None
     if too_deep(wire.data):
         raise InvalidRequest(f"data is nested more than {MAX_DEPTH} levels deep", "data")
     if wire.run_at is not None and wire.run_at.year > MAX_YEAR:

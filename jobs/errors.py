@@ -66,6 +66,12 @@ def text_of(error: BaseException) -> str:
         return "(it can't be shown: its __str__ raises)"
 
 
+def not_json(error: Exception) -> str:
+    """Why bytes are no JSON, and at which of them: what msgspec says, without its opening, which
+    says the same once more."""
+    return f"not JSON: {str(error).removeprefix('JSON is malformed: ')}"
+
+
 def told(error: BaseException) -> str:
     """An exception's type and message, whatever code it comes from."""
     return f"{type(error).__name__}: {text_of(error)}"

@@ -10,7 +10,7 @@ from faust.exceptions import NotReady
 from agents.admission import check
 from agents.cancels import MAX_WHY_CHARS
 from jobs.codec import decode_request
-from jobs.errors import InvalidRequest
+from jobs.errors import InvalidRequest, not_json
 from jobs.labels import Labels, partition_of
 from jobs.model import Job, JobId, Status
 from jobs.registry import HANDLERS
@@ -243,7 +243,7 @@ def _why(body: bytes) -> str:
             raise Unprocessable(text, field="why") from None
         raise BadRequest('the body must be a JSON object, such as {"why": "…"}') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise BadRequest(f"not JSON: {exc}") from None
+        raise BadRequest(not_json(exc)) from None
 
 
 def _who(request: web.Request) -> str:

@@ -87,7 +87,7 @@ def test_all_that_a_post_takes(served: Cluster) -> None:
     ("args", "says"),
     [
         ([], "which job? Give --handler or --data, or a FILE of jobs, or -"),
-        (["--data", "you"], "--data is no JSON (JSON is malformed"),
+        (["--data", "you"], "--data: not JSON: invalid character (byte 0); text has quotes"),
         (["--handler", "nope"], "--handler: no handler is named 'nope' (known: echo"),
         (["--ttl", "101"], "--ttl: expected int <= 100"),
         (["--timeout", "30"], "--timeout: '30' is no duration"),

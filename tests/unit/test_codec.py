@@ -134,7 +134,7 @@ def test_a_wrong_field_is_named(value: bytes, field: str, text: str) -> None:
         (b"{} x", "trailing characters"),
         (b"{}\x00", "trailing characters"),
         (b'{"ttl":1,}', "trailing comma"),
-        (b"{'ttl':1}", "not JSON"),
+        (b"{'ttl':1}", "not JSON: object keys must be strings (byte 1)"),
         (b'{"data":NaN}', "not JSON"),
         (b'{"data":Infinity}', "not JSON"),
         (b'{"data":01}', "not JSON"),
