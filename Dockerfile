@@ -1,5 +1,5 @@
 # Two stages: pip, the compiler and what they leave stay in the first.
-FROM python:3.11-slim-bookworm AS packages
+FROM python:3.13-slim-bookworm AS packages
 # Faust has wheels for x86-64 only; on arm64, so on newer Macs too, it is built from source.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -11,7 +11,7 @@ RUN python -m venv /venv \
     && /venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
         --require-hashes -r requirements.lock
 
-FROM python:3.11-slim-bookworm
+FROM python:3.13-slim-bookworm
 # Logs at once, no .pyc beside code that this user can't write to, and reachable from outside.
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

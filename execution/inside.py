@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from execution.executor import HandlerExit
 from execution.line import Line, Wire
 from execution.logs import HANDLER_LOGGER, BoundLogger, Forward
 from execution.messages import Answer, Begun, Call, Prepare, Ready
@@ -173,14 +174,14 @@ def _call(handler: Handler, context: Context, data: Any) -> Answer:
     except _NoResult as exc:
         error = f"the handler's result can't be kept: {exc}"
         return Answer(error=error, worth_a_rerun=False)
-    except Exception as exc:
+    except (SystemExit, KeyboardInterrupt) as exc:  # the attempt's end, not the process's
+        failed = HandlerExit(f"the handler raised {told(exc)}").with_traceback(exc.__traceback__)
+        return _failed(handler, failed)
+    except BaseException as exc:
         return _failed(handler, exc)
-    except BaseException as exc:  # sys.exit, say: the attempt's end, not the process's
-        error = f"HandlerExit: the handler raised {told(exc)}"
-        return Answer(error=error, trace=traced(exc))
 
 
-def _failed(handler: Handler, error: Exception) -> Answer:
+def _failed(handler: Handler, error: BaseException) -> Answer:
     try:
         worth = handler.worth_a_rerun(error)
     except BaseException as exc:  # of an exception type's own __instancecheck__

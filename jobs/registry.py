@@ -45,7 +45,7 @@ class Handler:
     max_running: int | None = None
     rate: Rate | None = None
     rehearse: bool = False
-    retry_on: Exceptions = (Exception,)
+    retry_on: Exceptions = (BaseException,)
     discard_on: Exceptions = ()
 
     @property
@@ -121,7 +121,7 @@ def handler(
     rate: str | None = None,
     process: bool = False,
     rehearse: bool = False,
-    retry_on: type[BaseException] | Exceptions = (Exception,),
+    retry_on: type[BaseException] | Exceptions = (BaseException,),
     discard_on: type[BaseException] | Exceptions = (),
 ) -> Callable[[F], F]:
     """Register ``function(ctx, data)`` under ``name``: ``async def`` runs in the event loop,

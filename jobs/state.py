@@ -237,7 +237,8 @@ def interrupted(job: Job, *, now: int, crashed: bool) -> Job:
     """The row after its worker stopped (``crashed``: died) in the middle of an attempt."""
     crashes = job.crashes + 1 if crashed else job.crashes
     if crashes >= POISON_CRASHES:
-        text = f"poison: {crashes} workers in a row died while they were executing it"
+        # The next owner can't tell: the group has put out who was frozen or cut off, too.
+        text = f"poison: {crashes} workers in a row died, or were out of reach, while executing it"
         return _final(job, Event.POISON, now, error=text, crashes=crashes)
     return _interrupt(job, None, crashes=crashes)
 

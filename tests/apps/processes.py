@@ -265,6 +265,12 @@ def exits(ctx: Context, data: Any) -> NoReturn:
     sys.exit("enough")
 
 
+@handler("p-leaves", process=True, retry_on=Exception)
+def leaves(ctx: Context, data: Any) -> NoReturn:
+    """What is no ``Exception``, and isn't asked to be run again."""
+    raise GeneratorExit("left")
+
+
 def _write(path: str, *pids: int) -> None:
     """A file that is there is whole."""
     unfinished = Path(path + ".new")

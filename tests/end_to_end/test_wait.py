@@ -205,12 +205,16 @@ def test_two_thousand_waits(cluster: Cluster, asked_of: int) -> None:
             await asyncio.sleep(0)
             while len(connector._acquired) < 2_000:
                 await asyncio.sleep(0.1)
-            # Others are answered meanwhile, and this one comes behind all of them.
-            async with session.get(f"{both[asked_of].url}/job/{id}/status") as reply:
-                assert (await reply.json())["status"] == "executing"
+            # Others are answered meanwhile, and this one comes behind all of them. On a machine
+            # that is slow enough it is a 503 with Retry-After at first, and the cancel a 202.
+            asked = 503
+            while asked == 503:
+                async with session.get(f"{both[asked_of].url}/job/{id}/status") as reply:
+                    asked = reply.status
+                    assert asked == 503 or (await reply.json())["status"] == "executing"
             within = [resident_mb(worker) for worker in both]
             async with session.post(f"{both[0].url}/job/{id}/cancel") as reply:
-                assert reply.status == 200
+                assert reply.status in (200, 202)
             return await asyncio.gather(*waits), within
 
     answers, within = asyncio.run(all_of_them())

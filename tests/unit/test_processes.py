@@ -482,6 +482,9 @@ async def test_sys_exit_ends_the_attempt_only(pool: Processes) -> None:
         await perform(pool, call("p-exit"))
     with contextlib.suppress(HandlerFailed):
         await perform(pool, call("p-exit"))
+    with pytest.raises(HandlerFailed, match="GeneratorExit: left") as left:
+        await perform(pool, call("p-leaves"))
+    assert not left.value.answer.worth_a_rerun
     assert (await perform(pool, call("p-context")))["same"]
 
 

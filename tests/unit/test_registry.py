@@ -155,6 +155,8 @@ def test_which_exceptions_are_worth_a_rerun() -> None:
     assert picky.worth_a_rerun(TimeoutError())
     assert not picky.worth_a_rerun(FileNotFoundError())
     assert not picky.worth_a_rerun(ValueError())
+    usual = Handler(name="b", function=work)
+    assert all(usual.worth_a_rerun(error) for error in (ValueError(), GeneratorExit()))
 
 
 @pytest.mark.parametrize(

@@ -300,7 +300,7 @@ def test_poison() -> None:
     over = state.interrupted(before, now=NOW, crashed=True)
     assert changed(before, over) == {
         "status": Status.FAILED,
-        "error": "poison: 3 workers in a row died while they were executing it",
+        "error": "poison: 3 workers in a row died, or were out of reach, while executing it",
         **FINAL,
         "crashes": POISON_CRASHES,
     }
