@@ -9,9 +9,14 @@ from benchmarks.peers import outcomes
 from benchmarks.peers.base import PYTHON, Load, Peer, Span, environ
 from benchmarks.place import Place
 from benchmarks.processes import Running
-from tests.harness import Cluster, free_port
+from devbroker.guard import die_with_parent
+from tests.harness import Cluster, WorkerProcess, free_port
 
 HANDLERS = "benchmarks.peers.apps.ours"
+
+
+class _Preparing(WorkerProcess):
+    before_it = staticmethod(die_with_parent)  # however the benchmark ends
 
 
 class Ours(Peer):
@@ -30,7 +35,7 @@ class Ours(Peer):
 
     def prepare(self, place: Place) -> None:
         """A worker makes the topics, as it wants them."""
-        self.cluster(place).worker().terminate()
+        self.cluster(place).worker(kind=_Preparing).terminate()
 
     def fill(self, place: Place, load: Load) -> None:
         """Jobs onto the topic."""
