@@ -64,6 +64,9 @@ Outcome = Returned | Failed | Stop
 class HandlerExit(Exception):
     """A handler called ``sys.exit`` or raised ``KeyboardInterrupt``: its failure, not ours."""
 
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(f"the handler raised {told(raised)}")
+
 
 class Attempt:
     """One run of a handler. It can be stopped at any time, also before it has begun."""
@@ -225,4 +228,4 @@ async def _guarded(function: Callable[[], Awaitable[Any]]) -> Any:
         return await function()
     except (SystemExit, KeyboardInterrupt) as exc:
         # asyncio would stop the whole loop for these two.
-        raise HandlerExit(f"the handler raised {told(exc)}") from exc
+        raise HandlerExit(exc) from exc

@@ -175,8 +175,7 @@ def _call(handler: Handler, context: Context, data: Any) -> Answer:
         error = f"the handler's result can't be kept: {exc}"
         return Answer(error=error, worth_a_rerun=False)
     except (SystemExit, KeyboardInterrupt) as exc:  # the attempt's end, not the process's
-        failed = HandlerExit(f"the handler raised {told(exc)}").with_traceback(exc.__traceback__)
-        return _failed(handler, failed)
+        return _failed(handler, HandlerExit(exc).with_traceback(exc.__traceback__))
     except BaseException as exc:
         return _failed(handler, exc)
 
