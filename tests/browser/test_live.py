@@ -6,12 +6,26 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.faults.proxy import Proxy
 from tests.harness import Cluster, WorkerProcess, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
+
+# What the page's streams have told of each job, beside what the page makes of it.
+HEARING = """
+    window.heard = new Map();
+    window.EventSource = class extends EventSource {
+        constructor(url) {
+            super(url);
+            this.addEventListener("transition", ({ data }) => {
+                const { id, status } = JSON.parse(data);
+                heard.set(id, status);
+            });
+        }
+    };
+"""
 
 
 @pytest.fixture
@@ -56,6 +70,49 @@ def test_trouble_of_an_open_stream_is_over_when_it_is(
     expect(said).to_be_visible(timeout=60_000)
     network.heal()
     expect(said).to_have_count(0, timeout=90_000)
+
+
+def test_what_happens_before_the_stream_is_open_is_shown_nevertheless(
+    page: Page, cluster: Cluster
+) -> None:
+    worker = cluster.worker()
+    id = worker.submit(handler="echo", delay="1h")
+    row = page.locator("table.jobs tbody tr")
+
+    def open_late(stream: Route) -> None:
+        expect(row).to_contain_text("waiting")
+        assert worker.post(f"/job/{id}/cancel").status == 200
+        stream.continue_()
+
+    page.route(re.compile(r"/job/events"), open_late)
+    page.goto(f"{worker.url}/#/jobs")
+    expect(row).to_contain_text("canceled")
+
+
+def test_what_is_told_while_a_list_is_on_its_way_is_newer_than_the_list(
+    page: Page, cluster: Cluster
+) -> None:
+    page.add_init_script(HEARING)
+    worker = cluster.worker()
+    id = worker.submit(handler="echo", delay="1h")
+    page.goto(f"{worker.url}/#/jobs")
+    rows = page.locator("table.jobs tbody tr")
+    expect(rows).to_contain_text("waiting")
+    until(lambda: streams(worker) == 1, 20, "it listens")
+    worker.submit(handler="echo", delay="1h")
+    expect(page.get_by_role("button", name="1 new")).to_be_visible()
+
+    def answer_late(call: Route) -> None:
+        older = call.fetch()
+        assert worker.post(f"/job/{id}/cancel").status == 200
+        page.wait_for_function("id => heard.get(id) === 'canceled'", arg=id)
+        page.evaluate("() => new Promise(then => setTimeout(then, 150))")  # behind the page's own
+        call.fulfill(response=older)
+
+    page.route(re.compile(r"/job/all"), answer_late)
+    page.get_by_role("button", name="1 new").click()
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text=id)).to_contain_text("canceled")
 
 
 def test_a_hidden_tab_lets_its_stream_go_and_is_right_when_it_is_back(

@@ -31,7 +31,8 @@ export function jobs({ place, query, leaving }) {
   let shown = [];
   let known = new Map();
   let fresh = new Set();
-  let aborter = null;
+  let aborter = null; // of the list that is on its way
+  let meanwhile = []; // told since it was asked for: it may be older than they are
   let incomplete = false;
   let silent = false; // nothing is told live
 
@@ -52,7 +53,6 @@ export function jobs({ place, query, leaving }) {
       shown = told.jobs;
       fresh = new Set();
       draw();
-      showNews();
       showMissing("list", told.missing);
       incomplete = told.missing.length > 0;
       text(note, told.more ? "There are many more jobs to look through." : shown.length ? "" : "No job matches.");
@@ -64,8 +64,15 @@ export function jobs({ place, query, leaving }) {
       text(note, `The list can't be had now: ${error.message}.`);
       incomplete = true;
     } finally {
-      if (mine === aborter) place.removeAttribute("aria-busy");
+      if (!mine.signal.aborted) arrived();
     }
+  };
+  const arrived = () => {
+    aborter = null;
+    place.removeAttribute("aria-busy");
+    const events = meanwhile;
+    meanwhile = [];
+    told(events);
   };
   const showNews = () => {
     const words = fresh.size === 0 ? "" : `${count(fresh.size)} new`;
@@ -80,10 +87,16 @@ export function jobs({ place, query, leaving }) {
   });
 
   const told = (events) => {
+    if (aborter) {
+      meanwhile.push(...events);
+      return;
+    }
     let changed = false;
     for (const event of events) {
-      if (known.has(event.id)) {
-        Object.assign(known.get(event.id), event);
+      const job = known.get(event.id);
+      if (job) {
+        if (isFinal(job.status) && !isFinal(event.status)) continue; // the list was ahead
+        Object.assign(job, event);
         changed = true;
       } else if (!query.cursor && matches(event, query) && isNewer(event, shown[0], query)) {
         fresh.add(event.id);
@@ -92,7 +105,7 @@ export function jobs({ place, query, leaving }) {
       }
     }
     if (changed) draw();
-    if (fresh.size && !shown.length) load();
+    if (fresh.size && !shown.length && !incomplete) load();
     else showNews();
   };
   leaving(listen({ handler: query.handler }, told, (trouble) => {
@@ -110,7 +123,7 @@ export function jobs({ place, query, leaving }) {
   }, 1000);
   // A worker that has begun anew recovers first: what it has is shown when it can tell.
   const completing = setInterval(() => {
-    if ((incomplete || silent) && !link.lost && !document.hidden) load();
+    if ((incomplete || silent) && !aborter && !link.lost && !document.hidden) load();
   }, AGAIN_MS);
   leaving(() => {
     clearInterval(running);

@@ -10,7 +10,8 @@ const HIDDEN_MS = 10_000; // a browser has six connections to a worker, for all 
 
 /**
  * Listen to transitions. `told` gets lists of them. `trouble` gets a text, or null when all is
- * well again. `missed` is called when some may have been missed. Returns a function that ends it.
+ * well again. `missed` is called when some may have been missed, as before it was open: what was
+ * asked for before that may be old. Returns a function that ends it.
  */
 export function listen(query, told, trouble, missed) {
   let source = null;
@@ -20,7 +21,7 @@ export function listen(query, told, trouble, missed) {
   let again = null;
   let hiding = null;
   let failures = 0;
-  let gap = false;
+  let gap = true; // what happens before it is open is told to nobody
   let troubled = false;
   let ended = false;
 

@@ -213,8 +213,13 @@ function makeFailures(leaving) {
     });
   };
   let jobs = [];
+  // What is told and what is asked for come in any order: a failed job stays what it is.
+  const add = (some) => {
+    const all = new Map([...jobs, ...some].map((job) => [job.id, job]));
+    jobs = [...all.values()].sort((a, b) => Date.parse(b.finished_at) - Date.parse(a.finished_at)).slice(0, FAILURES);
+    show();
+  };
   const show = () => {
-    jobs = jobs.slice(0, FAILURES);
     follow(body, jobs, (job) => job.id, (job) => {
       const made = make(job);
       made.update(job);
@@ -227,8 +232,7 @@ function makeFailures(leaving) {
   const load = async () => {
     try {
       const told = await get(url("/job/all", { status: "failed", order: "newest", limit: FAILURES }));
-      jobs = told.jobs;
-      show();
+      add(told.jobs);
       if (told.missing.length) soon();
     } catch (error) {
       text(none, `This can't be told now: ${error.message}`);
@@ -242,12 +246,7 @@ function makeFailures(leaving) {
     timer = setTimeout(load, AGAIN_MS);
   };
   leaving(() => clearTimeout(timer));
-  leaving(listen({ status: "failed" }, (events) => {
-    const ids = new Set(events.map((each) => each.id));
-    const latest = new Map(events.map((each) => [each.id, each]));
-    jobs = [...[...latest.values()].reverse(), ...jobs.filter((job) => !ids.has(job.id))];
-    show();
-  }, (trouble) => {
+  leaving(listen({ status: "failed" }, add, (trouble) => {
     bar("live", trouble === null ? null : [h("p", null, trouble)]);
     clearInterval(asking);
     if (trouble !== null) asking = setInterval(() => { if (!link.lost && !document.hidden) load(); }, AGAIN_MS);
