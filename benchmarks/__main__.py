@@ -24,7 +24,10 @@ from tests.kafka import ApacheKafkaError
 
 
 def main(arguments: list[str]) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if (options.smoke or options.docs) and (options.workloads or options.peers):
+        parser.error("--smoke and --docs have their own workloads and peers: name none")
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     try:
         if options.docs:
@@ -41,7 +44,10 @@ def _docs(options: argparse.Namespace) -> int:
     if not options.json.exists():
         print(f"error: {options.json} isn't there; `make bench` writes it", file=sys.stderr)
         return 1
-    docs.write(Figures.read(options.json))
+    try:
+        docs.write(Figures.read(options.json))
+    except ValueError as exc:
+        raise PeerError(f"--json: {exc}") from None
     return 0
 
 
@@ -51,7 +57,7 @@ def _smoke(options: argparse.Namespace, console: Console) -> int:
     peers = [PEERS[name]() for name in smoke.PEERS]
     with (
         tempfile.TemporaryDirectory(prefix="benchmarks-") as folder,
-        place.any_kafka(options.kafka) as (broker, address),
+        place.any_kafka(options.broker, options.kafka) as (broker, address),
     ):
         say(f"broker: {broker}")
         here = place.Place(Path(folder), kafka=address)
@@ -85,12 +91,13 @@ def _bench(options: argparse.Namespace, console: Console) -> int:
             try:
                 with place.kafka(broker, options.kafka) as address:
                     here = place.Place(Path(folder), kafka=address)
-                    measure(figures, workloads, on_it, here, broker, options.runs, say)
+                    for each in workloads:
+                        measure(figures, [each], on_it, here, broker, options.runs, say)
+                        figures.update(options.json)  # at once: the rest takes long
             except (ApacheKafkaError, BrokerError) as exc:
                 if options.broker != "both":
                     raise
                 say(f"without {broker}: {exc}")
-            figures.update(options.json)  # at once: the rest takes long
         on_redis = [peer for peer in peers if peer.broker == "redis"]
         if on_redis:
             _on_redis(figures, workloads, on_redis, Path(folder), options.runs, say)
@@ -135,7 +142,7 @@ def _installed(peers: list[Peer], say: Say) -> list[Peer]:
 
 
 def _brokers(options: argparse.Namespace) -> list[str]:
-    if options.kafka:
+    if options.kafka and options.broker == "both":
         return ["kafka"]
     return ["kafka", "embedded"] if options.broker == "both" else [options.broker]
 
@@ -167,24 +174,24 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WORKLOAD",
         help=f"{', '.join(WORKLOADS)}; all if none is named",
     )
-    parser.add_argument("--peers", nargs="*", choices=[*PEERS], help="all unless given")
+    parser.add_argument("--peers", nargs="+", choices=[*PEERS], help="all unless given")
     parser.add_argument("--runs", type=_positive, default=3, help="medians are of so many (3)")
     parser.add_argument("--broker", choices=["kafka", "embedded", "both"], default="both")
     parser.add_argument(
         "--kafka",
         metavar="HOST:PORT",
         default=os.environ.get("KAFKA"),
-        help="this broker alone; else those that are started",
+        help="this one, in place of one that is started; alone unless --broker says embedded",
     )
     parser.add_argument("--jobs", type=_positive, default=Sizes.jobs, help="of the drain (50,000)")
     parser.add_argument("--slots", type=_positive, default=Sizes.slots, help="of the drain (200)")
     parser.add_argument(
-        "--rates", nargs="*", type=_positive, help="of the steady rate (100 500 1000)"
+        "--rates", nargs="+", type=_positive, help="of the steady rate (100 500 1000)"
     )
     parser.add_argument(
         "--seconds", type=_positive, default=Sizes.seconds, help="of each of them (20)"
     )
-    parser.add_argument("--rows", nargs="*", type=_count, help="behind it (0 100000 1000000)")
+    parser.add_argument("--rows", nargs="+", type=_count, help="behind it (0 100000 1000000)")
     parser.add_argument("--smoke", action="store_true", help="small, and held against floor.json")
     parser.add_argument("--docs", action="store_true", help="writes the docs' figures anew")
     parser.add_argument("--json", type=Path, default=LATEST, help="where figures are kept")

@@ -9,7 +9,7 @@ from benchmarks.peers.bare import Bare
 from benchmarks.peers.base import Peer
 from benchmarks.peers.celery_peer import Celery, CeleryThreads
 from benchmarks.peers.dramatiq_peer import Dramatiq
-from benchmarks.peers.naive import Naive
+from benchmarks.peers.naive import Naive, NaiveOnUvloop
 from benchmarks.peers.ours import Ours
 from benchmarks.peers.rq_peer import Rq
 from benchmarks.peers.taskiq_peer import Taskiq
@@ -24,6 +24,7 @@ from benchmarks.workloads.slots import Short, Slots
 PEERS: Mapping[str, type[Peer]] = {
     "ours": Ours,
     "naive": Naive,
+    "naive-uvloop": NaiveOnUvloop,
     "bare": Bare,
     "taskiq": Taskiq,
     "celery": Celery,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,20 +21,42 @@ BOUND = "bare aiokafka"
 LINK = "![Jobs a second of each, as bars; the table below has them](images/drain.svg)"
 
 
+_FIGURE = re.compile(r"\d")
+
+
 class PageError(Exception):
-    """The page has no place for figures; the text says what it lacks."""
+    """The page has no place for figures, or would lose some; the text says which."""
 
 
 def write(figures: Figures, page: Path = PAGE, picture: Path = PICTURE) -> None:
     """Raises:
-    PageError: the page's marks aren't there."""
+    PageError: the page's marks aren't there, or it has lines that were not measured."""
     text = page.read_text()
     before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    old, end, after = rest.partition(END)
     if not begin or not end:
         raise PageError(f"{page} must have the lines {BEGIN!r} and {END!r}")
-    page.write_text(f"{before}{BEGIN}\n\n{LINK}\n\n{tables(figures)}\n{END}{after}")
+    new = tables(figures)
+    if lost := [place for place in _places(old) if place not in _places(new)]:
+        raise PageError(
+            f"{page.name} has figures that were not measured now ({lost[0]}; {len(lost)} lines): "
+            "measure these, too, or delete their lines first"
+        )
+    page.write_text(f"{before}{BEGIN}\n\n{LINK}\n\n{new}\n{END}{after}")
     picture.write_text(chart(figures))
+
+
+def _places(text: str) -> dict[str, None]:
+    """Table, peer and broker of each line that has a figure."""
+    found: dict[str, None] = {}
+    title = ""
+    for line in text.splitlines():
+        if line.startswith("### "):
+            title = line[4:].partition(":")[0]
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| ") and any(map(_FIGURE.match, cells[2:])):
+            found[f"{title}, {cells[0]}, {cells[1]}"] = None
+    return found
 
 
 def tables(figures: Figures) -> str:

@@ -10,7 +10,12 @@ from typing import Any
 
 import msgspec
 
-NO_PROCESSORS = ("ours", "naive Faust agent", "bare aiokafka")  # what others are held against
+NO_PROCESSORS = (  # what others are held against
+    "ours",
+    "naive Faust agent",
+    "naive Faust agent on uvloop",
+    "bare aiokafka",
+)
 LATEST = Path(__file__).parent / "results" / "latest.json"
 
 
@@ -96,16 +101,22 @@ class Figures:
         for key, rows in self.tables.items():
             for row, told in zip(rows, made["tables"][key], strict=True):
                 told["medians"] = {name: row.median(name) for name in _names(row.runs)}
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
+        whole = path.with_name(f"{path.name}.new")  # whoever is killed here leaves the old ones
+        whole.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
+        whole.replace(path)
 
     def update(self, path: Path) -> None:
         """Writes them beside what the file has of other peers and tables; each row says when it
-        was measured."""
+        was measured. One that came to nothing leaves what was measured before."""
         merged = Figures(self.machine, {key: list(rows) for key, rows in self.tables.items()})
         for key, rows in (Figures.read(path).tables if path.exists() else {}).items():
-            mine = merged.tables.setdefault(key, [])
+            before = {row.place: row for row in rows if row.runs}
+            mine = [
+                row if row.runs else before.get(row.place, row)
+                for row in merged.tables.get(key, ())
+            ]
             there = {row.place for row in mine}
-            mine += [row for row in rows if row.place not in there]
+            merged.tables[key] = [*mine, *(row for row in rows if row.place not in there)]
         merged.write(path)
 
     @staticmethod
@@ -115,10 +126,10 @@ class Figures:
         Raises:
             ValueError: says what is wrong with the file.
         """
+        there = path.exists()
+        if there:
+            Figures.read(path)
         try:
-            there = path.exists()
-            if there:
-                Figures.read(path)
             path.parent.mkdir(exist_ok=True)
             with path.open("ab"):
                 pass
@@ -126,13 +137,22 @@ class Figures:
                 path.unlink()
         except OSError as exc:
             raise ValueError(f"{path} can't be written: {exc.strerror}") from None
-        except msgspec.MsgspecError:
-            raise ValueError(f"{path} has no figures in it; name another file") from None
 
     @classmethod
     def read(cls, path: Path) -> Figures:
-        """What ``write`` wrote."""
-        return msgspec.json.decode(path.read_bytes(), type=cls)
+        """What ``write`` wrote.
+
+        Raises:
+            ValueError: says what is wrong with the file.
+        """
+        if not path.is_file():  # a device may have no end
+            raise ValueError(f"{path} is no file; name another one")
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except OSError as exc:
+            raise ValueError(f"{path} can't be read: {exc.strerror}") from None
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise ValueError(f"{path} has no figures in it; name another file") from None
 
 
 def _names(runs: list[dict[str, float]]) -> Mapping[str, None]:

@@ -53,6 +53,9 @@ def _run(
     except (PeerError, AssertionError, KafkaException) as exc:  # tests' harness asserts
         row.problem = str(exc)
         say(f"{name}: {exc}")
+    except Exception as exc:  # of a connection that breaks, say: the others' hours aren't lost
+        row.problem = f"{type(exc).__name__}: {exc}"
+        say(f"{name}: {row.problem}")
     else:
         last = row.runs[-1]
         told = (f"{c.head} {c.form.format(last[c.key])}" for c in workload.columns if c.key in last)

@@ -48,9 +48,13 @@ class Place:
 
 
 @contextmanager
-def any_kafka(given: str | None) -> Iterator[tuple[str, str]]:
-    """Apache Kafka where there is one, else the embedded broker: its kind and its address."""
+def any_kafka(kind: str, given: str | None) -> Iterator[tuple[str, str]]:
+    """A broker of this kind, its kind and its address; of "both", Apache Kafka where there is one,
+    else the embedded one."""
     with ExitStack() as stack:
+        if kind != "both":
+            yield kind, stack.enter_context(kafka(kind, given))
+            return
         try:
             found = "kafka", stack.enter_context(kafka("kafka", given))
         except ApacheKafkaError:

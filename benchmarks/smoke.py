@@ -38,6 +38,13 @@ def best(rounds: list[Figures]) -> dict[str, float]:
     return found
 
 
+def left(figures: Figures) -> list[str]:
+    """A line if ours has left jobs undone: its rate says nothing then."""
+    row = next((row for row in figures.tables.get("drain", ()) if row.peer == "ours"), None)
+    undone = None if row is None else row.told("left", max)
+    return [f"ours left {undone:.0f} jobs undone"] if undone else []
+
+
 def fallen(floor: Mapping[str, float], ratios: Mapping[str, float]) -> list[str]:
     """One line for each ratio that is too low, or that there is none of."""
     return [
@@ -55,6 +62,8 @@ def judge(
     wrong: list[str] = []
     for _ in range(ROUNDS):
         rounds.append(measure())
+        if undone := left(rounds[-1]):
+            return undone
         ratios = best(rounds)
         for peer, ratio in ratios.items():
             say(f"ours is {ratio:.2f} times as fast as {peer} ({floor.get(peer, 0):.2f} recorded)")

@@ -20,9 +20,11 @@ class Naive(Peer):
     name = "naive Faust agent"
     broker = "kafka"
     packages: ClassVar[tuple[str, ...]] = ("faust-streaming", "aiokafka")
+    loop: ClassVar[tuple[str, ...]] = ()
 
     def settings(self, load: Load) -> str:
-        return f"concurrency={load.slots if load.kind == 'pause' else 1}, as documented otherwise"
+        loop = " ".join(self.loop) or "asyncio's loop"
+        return f"concurrency={_concurrency(load)}, {loop}, as documented otherwise"
 
     def feed(self, place: Place, load: Load) -> None:
         topic = f"{place.tag}-jobs"
@@ -36,13 +38,12 @@ class Naive(Peer):
         return f"{place.tag}-states-changelog"
 
     def start(self, place: Place, load: Load) -> Running:
-        concurrency = load.slots if load.waits else 1
         return Running(
             self.name,
-            [PYTHON, "-m", "faust", "-A", APP, "worker", "-l", "warn"],
+            [PYTHON, "-m", "faust", "-A", APP, *self.loop, "worker", "-l", "warn"],
             environ(
                 place,
-                BENCH_CONCURRENCY=str(concurrency),
+                BENCH_CONCURRENCY=str(_concurrency(load)),
                 BENCH_DATA=str(place.folder / "faust"),
             ),
             place.folder / "worker.log",
@@ -50,6 +51,17 @@ class Naive(Peer):
 
     def drained(self, place: Place, load: Load, worker: Running) -> Span:
         return outcomes.drained(place, self.told(place), load, worker)
+
+
+class NaiveOnUvloop(Naive):
+    """The same on the loop that ours has, which Faust takes if it is told to."""
+
+    name = "naive Faust agent on uvloop"
+    loop = ("--loop", "uvloop")
+
+
+def _concurrency(load: Load) -> int:
+    return load.slots if load.waits else 1
 
 
 def _lines(load: Load) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ class Ours(Peer):
     packages = ("faust-streaming", "aiokafka")
 
     def settings(self, load: Load) -> str:
-        return f"JOBS_WORKERS={load.slots}"
+        return f"JOBS_WORKERS={load.slots}, on uvloop, as it comes"
 
     def feed(self, place: Place, load: Load) -> None:
         self.prepare(place)
@@ -51,13 +51,21 @@ class Ours(Peer):
         return self.worker(place, JOBS_WORKERS=str(load.slots))
 
     def worker(self, place: Place, port: int = 0, **settings: str) -> Running:
-        """With these settings, and all others as they are unless set."""
-        named = {"JOBS_HANDLERS": HANDLERS, "JOBS_PORT": str(port or free_port()), **settings}
-        given = self.cluster(place).environ(**named)
+        """With these settings, and all others as they are unless set: tests have some of their
+        own, for speed."""
+        cluster = self.cluster(place)
+        given = {
+            "KAFKA": place.kafka,
+            "JOBS_APP_ID": cluster.app_id,
+            "JOBS_TOPIC": cluster.jobs,
+            "JOBS_PARTITIONS": str(place.partitions),
+            "JOBS_HANDLERS": HANDLERS,
+            "JOBS_PORT": str(port or free_port()),
+        }
         return Running(
             self.name,
             [PYTHON, "app.py"],
-            environ(place) | given,
+            environ(place) | given | settings,
             place.folder / "worker.log",
         )
 

@@ -75,6 +75,8 @@ def _figures(place: Place, outcomes: Mapping[str, float]) -> Mapping[str, float]
     to_start = [started[n] - note.at for n, note in submitted.items() if n in started]
     to_final = [outcomes[note.id] - note.at for note in submitted.values() if note.id in outcomes]
     times = [note.at for note in submitted.values()]
+    if len(times) < 2:
+        raise PeerError("one job is too few for a figure: a higher rate, or more seconds")
     return {
         "rate": (len(times) - 1) / (max(times) - min(times)),
         **quantiles("start", to_start, len(submitted)),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from benchmarks.peers.base import Load, Peer
 from benchmarks.place import Place
+from benchmarks.processes import PeerError
 from benchmarks.sampling import Sampler
 from benchmarks.workloads.base import Column, Workload
 
@@ -38,6 +39,8 @@ class Slots(Workload):
             worker.stop()
         # The first ones end together, when the clock starts.
         counted = span.outcomes - max(load.slots, span.outcomes_first)
+        if counted <= 0 or span.last <= span.first:
+            raise PeerError(f"{load.jobs} jobs are too few for a figure; ask for some hundred")
         rate = counted / (span.last - span.first)
         ceiling = load.slots * 1_000 / (sum(load.ms) / len(load.ms))
         return {

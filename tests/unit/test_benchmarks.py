@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import types
 from pathlib import Path
 from typing import cast
@@ -15,11 +16,16 @@ from benchmarks import docs, notes, place, smoke
 from benchmarks.__main__ import main
 from benchmarks.catalogue import PEERS
 from benchmarks.figures import Figures, Row
+from benchmarks.measuring import measure
 from benchmarks.peers import installing
 from benchmarks.peers.apart import falling
-from benchmarks.peers.base import Load, Span
+from benchmarks.peers.apps import asked
+from benchmarks.peers.base import Load, Peer, Span
+from benchmarks.place import Place
 from benchmarks.processes import PeerError, Running
 from benchmarks.sampling import Sample, Sampler
+from benchmarks.workloads.base import Sizes
+from benchmarks.workloads.drain import Drain
 from benchmarks.workloads.latency import quantiles
 from settings import table
 
@@ -133,6 +139,44 @@ def test_figures_of_other_peers_stay_in_the_file(tmp_path: Path) -> None:
     assert "other" in kept.tables
 
 
+def test_a_run_that_fails_leaves_the_figures_that_there_were(tmp_path: Path) -> None:
+    path = tmp_path / "latest.json"
+    Figures({}, {"drain": rows(("ours", "kafka", [1.0]))}).update(path)
+    Figures({}, {"drain": [Row("ours", "kafka", problem="broken")]}).update(path)
+    (kept,) = Figures.read(path).tables["drain"]
+    assert (kept.median("rate"), kept.problem) == (1.0, "")
+
+
+def test_whatever_ends_a_peers_run_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    class Breaking(Drain):
+        def once(self, peer: Peer, place: Place, load: Load, variant: str) -> dict[str, float]:
+            if peer.name == "ours":
+                raise ConnectionResetError(104, "Connection reset by peer")
+            return {"rate": 5.0}
+
+    figures, said = Figures(), list[str]()
+    peers = [PEERS[name]() for name in ("ours", "naive")]
+    measure(figures, [Breaking(Sizes())], peers, Place(tmp_path), "kafka", 2, said.append)
+    ours, naive = figures.tables["drain"]
+    assert (ours.runs, naive.runs) == ([], [{"rate": 5.0}] * 2)
+    assert "Connection reset by peer" in ours.problem
+    assert "Connection reset by peer" in said[0]
+
+
+def test_jobs_at_a_rate_wait_for_none_behind_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And are noted as submitted when they were due, however late their feeder is."""
+    path = tmp_path / "submitted"
+    monkeypatch.setenv("BENCH_SUBMITTED", str(path))
+    monkeypatch.setattr(sys, "argv", ["feeder", "noop", "5", "0"])
+    assert [len(each) for each in asked.chunks(asked.jobs(), 2)] == [2, 2, 1]
+    monkeypatch.setattr(sys, "argv", ["feeder", "noop", "5", "0", "1000"])
+    assert [len(each) for each in asked.chunks(asked.jobs(), 2)] == [1] * 5
+    at = [note.at for note in notes.read(path)]
+    assert [round(each - at[0], 4) for each in at] == [0.0, 0.001, 0.002, 0.003, 0.004]
+
+
 def drained(ours: float, naive: float) -> Figures:
     return Figures({}, {"drain": rows(("ours", "kafka", [ours]), ("naive", "kafka", [naive]))})
 
@@ -168,6 +212,14 @@ def test_a_peer_that_could_not_be_measured_is_an_error() -> None:
     assert len(smoke.judge({"naive": 4.0}, lambda: nothing, lambda line: None)) == 1
 
 
+def test_a_round_in_which_ours_leaves_jobs_undone_is_an_error() -> None:
+    quick = drained(100.0, 25.0)
+    quick.tables["drain"][0].runs[0]["left"] = 3.0
+    assert smoke.judge({"naive": 4.0}, lambda: quick, lambda line: None) == [
+        "ours left 3 jobs undone"
+    ]
+
+
 def test_the_floor_has_a_ratio_for_each_peer_on_both_brokers() -> None:
     names = {PEERS[name].name for name in smoke.PEERS} - {"ours"}
     assert {broker: set(ratios) for broker, ratios in smoke.read().items()} == {
@@ -197,6 +249,20 @@ def test_the_docs_get_what_was_measured_between_their_marks(tmp_path: Path) -> N
         "Celery, <x> (redis)",
         "100, loses jobs when killed",
     ]
+
+
+def test_docs_lose_no_figure_that_was_not_measured_again(tmp_path: Path) -> None:
+    page, picture = tmp_path / "page.md", tmp_path / "drain.svg"
+    page.write_text(f"{docs.BEGIN}\n{docs.END}\n")
+    both = rows(("ours", "kafka", [300.0]), ("RQ", "redis", [100.0]))
+    docs.write(Figures({}, {"drain": both}), page, picture)
+    before = page.read_text()
+    with pytest.raises(docs.PageError, match=r"Drain, RQ, redis; 1 lines"):
+        docs.write(Figures({}, {"drain": both[:1]}), page, picture)
+    assert page.read_text() == before
+    page.write_text("".join(x for x in before.splitlines(True) if not x.startswith("| RQ")))
+    docs.write(Figures({}, {"drain": both[:1]}), page, picture)
+    assert "| RQ" not in page.read_text()
 
 
 def test_docs_without_marks_are_left_alone(tmp_path: Path) -> None:
@@ -239,6 +305,9 @@ def test_what_never_came_is_slower_than_all_that_did(
         (["drain", "--jobs", "-5"], "'-5' isn't a count"),
         (["drain", "--runs", "0"], "must be at least 1"),
         (["drain", "--peers", "nobody"], "invalid choice: 'nobody'"),
+        (["drain", "--peers"], "expected at least one argument"),
+        (["drain", "--smoke"], "name none"),
+        (["--docs", "--peers", "ours"], "name none"),
     ],
 )
 def test_wrong_arguments_say_what_is_wrong(
@@ -257,6 +326,8 @@ def test_wrong_arguments_say_what_is_wrong(
         (["--kafka", "localhost:99999"], "error: no Kafka answers at 'localhost:99999'"),
         (["--json", "{folder}/none/there/x.json"], "x.json can't be written: No such file"),
         (["--json", "{folder}/text"], "text has no figures in it"),
+        (["--json", "{folder}"], "is no file"),
+        (["--json", "/dev/zero"], "/dev/zero is no file"),
     ],
 )
 def test_what_would_fail_in_the_end_is_told_before_it_begins(
@@ -275,3 +346,13 @@ def test_what_would_fail_in_the_end_is_told_before_it_begins(
     assert said in told
     assert "Traceback" not in told
     assert not (tmp_path / "latest.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "no figures", '{"tables": {"drain": [{"peer": null}]}}'])
+def test_docs_from_what_is_no_file_of_figures_are_refused(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    assert main(["--docs", "--json", str(path)]) == 1
+    assert "x.json has no figures in it" in capsys.readouterr().err
