@@ -100,8 +100,7 @@ def _bench(options: argparse.Namespace, console: Console) -> int:
                 say(f"without {broker}: {exc}")
         on_redis = [peer for peer in peers if peer.broker == "redis"]
         if on_redis:
-            _on_redis(figures, workloads, on_redis, Path(folder), options.runs, say)
-            figures.update(options.json)
+            _on_redis(figures, workloads, on_redis, Path(folder), options, say)
     report.show(console, figures, workloads)
     console.print(f"\n{options.json}")
     return 0 if any(row.runs for rows in figures.tables.values() for row in rows) else 1
@@ -112,14 +111,16 @@ def _on_redis(
     workloads: list[Workload],
     peers: list[Peer],
     folder: Path,
-    runs: int,
+    options: argparse.Namespace,
     say: Say,
 ) -> None:
     """Where there is no Redis, that is said, and the figures of all others stay."""
     try:
         with Redis(folder / "redis") as redis:
             here = place.Place(folder, redis=redis.address)
-            measure(figures, workloads, peers, here, "redis", runs, say)
+            for each in workloads:
+                measure(figures, [each], peers, here, "redis", options.runs, say)
+                figures.update(options.json)
     except PeerError as exc:
         say(f"without peers on Redis: {exc}")
 

@@ -39,7 +39,7 @@ def write(figures: Figures, page: Path = PAGE, picture: Path = PICTURE) -> None:
     new = tables(figures)
     if lost := [place for place in _places(old) if place not in _places(new)]:
         raise PageError(
-            f"{page.name} has figures that were not measured now ({lost[0]}; {len(lost)} lines): "
+            f"{page.name} has figures that were not measured now ({lost[0]}; {len(lost)} in all): "
             "measure these, too, or delete their lines first"
         )
     page.write_text(f"{before}{BEGIN}\n\n{LINK}\n\n{new}\n{END}{after}")

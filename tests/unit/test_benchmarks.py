@@ -257,7 +257,7 @@ def test_docs_lose_no_figure_that_was_not_measured_again(tmp_path: Path) -> None
     both = rows(("ours", "kafka", [300.0]), ("RQ", "redis", [100.0]))
     docs.write(Figures({}, {"drain": both}), page, picture)
     before = page.read_text()
-    with pytest.raises(docs.PageError, match=r"Drain, RQ, redis; 1 lines"):
+    with pytest.raises(docs.PageError, match=r"Drain, RQ, redis; 1 in all"):
         docs.write(Figures({}, {"drain": both[:1]}), page, picture)
     assert page.read_text() == before
     page.write_text("".join(x for x in before.splitlines(True) if not x.startswith("| RQ")))
