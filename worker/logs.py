@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 import time
+import traceback
 from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Any
@@ -49,6 +50,8 @@ class Once(logging.Filter):
             return True  # whoever formats it tells what is wrong with it
         if record.levelno < logging.WARNING or record.name.partition(".")[0] not in _TALKERS:
             return True  # a handler's own lines are not ours to judge
+        if _is_leftover(record, text):
+            return False
         if self._is_of_kafka(record, text):
             return self._first_of_loss(record, text)
         return self._first(record, text)
@@ -102,6 +105,19 @@ class Once(logging.Filter):
         if count:
             record.msg, record.args = "%s (and %d times more since it was last told)", (text, count)
         return True
+
+
+def _is_leftover(record: logging.LogRecord, text: str) -> bool:
+    """Whether asyncio tells, with a traceback, of a lost connection that aiokafka has seen to.
+
+    asyncio's streams mark the error of their end as seen when they are destroyed; among garbage
+    that refers to itself, the future that holds it can be destroyed first (CPython 3.11 to 3.13).
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if record.name != "asyncio" or not isinstance(error, OSError) or "never retrieved" not in text:
+        return False
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_globals.get("__name__") == "aiokafka.conn" for frame in frames)
 
 
 class JsonFormatter(logging.Formatter):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import logging
+import socket
+import struct
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaConnectionError
 
 from worker import logs
 from worker.logs import JsonFormatter, Once
@@ -76,6 +83,52 @@ def test_of_a_broker_that_is_gone_one_line_is_left(
     once.look(answered_at=103.0)
     assert len(caplog.messages) == 1
     assert once.filter(record("Unable connect to node with id %s: %s", 1, "refused."))
+
+
+async def reset_below_aiokafka() -> BaseException:
+    """The error of a real connection that a broker resets at its first request."""
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4)
+        end = writer.get_extra_info("socket")
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(KafkaConnectionError) as caught:
+            await AIOKafkaConnection("127.0.0.1", port).connect()
+    assert isinstance(caught.value.__cause__, ConnectionResetError)
+    return caught.value.__cause__
+
+
+async def reset_below_a_handler() -> BaseException:
+    try:
+        raise ConnectionResetError(104, "of somebody's own")
+    except ConnectionResetError as exc:
+        return exc
+
+
+async def no_connection() -> BaseException:
+    return RuntimeError("of aiokafka.conn by its name only")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(reset_below_aiokafka, False), (reset_below_a_handler, True), (no_connection, True)],
+)
+def test_a_lost_connection_that_aiokafka_saw_to_is_not_told_by_asyncio(
+    error: Callable[[], Awaitable[BaseException]], told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def leave_unseen() -> None:
+        unseen = asyncio.get_running_loop().create_future()
+        unseen.set_exception(await error())
+
+    asyncio.run(leave_unseen())
+    gc.collect()
+    (complaint,) = (each for each in caplog.records if each.name == "asyncio")
+    assert "Future exception was never retrieved" in complaint.getMessage()
+    assert Once().filter(complaint) is told
 
 
 def test_a_record_that_cannot_be_formatted_is_for_its_handler_to_tell() -> None:
