@@ -361,6 +361,11 @@ class Settings:
         return self.max_row_bytes + 100_000
 
     @property
+    def max_batch_bytes(self) -> int:
+        """Of a batch of records that are written together: no more than a request holds."""
+        return min(131_072, self.max_record_bytes)
+
+    @property
     def store_folder(self) -> Path | None:
         """This worker's folder for the copy of its rows; ``None``: it keeps none."""
         if self.store == "memory":

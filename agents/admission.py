@@ -39,7 +39,7 @@ def check(request: JobRequest, registry: Registry, max_row_bytes: int | None = N
             "raise JOBS_MAX_ROW and the changelog's max.message.bytes, or send a reference",
             "data",
         )
-    handler.check(request.data)
+    handler.verify(request.data)
     return handler
 
 

@@ -70,6 +70,10 @@ class Callers:
     def _loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()  # asked for each job, it would take its time
 
+    @cached_property
+    def _send_sync(self) -> Callable[[dict[str, Any]], JobId]:
+        return partial(self._submit_sync, self._loop)
+
     def group(self, job: Job) -> str:
         """The line that a job stands in: its handler's, or one of suspects.
 
@@ -134,7 +138,7 @@ class Callers:
             resources=self._resources,
             report=partial(self._report, job_id),
             send=_not_awaitable if threaded else self._submit,
-            send_sync=partial(self._submit_sync, self._loop),
+            send_sync=self._send_sync,
             stopped=_never if stop is None else stop.is_set,
         )
         try:

@@ -69,7 +69,7 @@ class Intake:
             PartitionLost: the partition is no longer ours.
             NotWritten: Kafka doesn't acknowledge dead letters.
         """
-        rest = [r for r in records if not self._settled(part, r)]
+        rest = [r for r in records if part.unheard_of(r.offset) or not self._settled(part, r)]
         known = {r.offset for r in records} - {r.offset for r in rest} if rest != records else set()
         flight = Flight()
         while rest and part.alive:
@@ -92,14 +92,15 @@ class Intake:
         letters: list[Letter] = []
         fired: dict[str, Fired] = {}
         keys: dict[str, int] = {}
+        now = now_ms()
         for record in records:
             if not record.headers and part.unheard_of(record.offset):  # as nearly all
-                change = Change(record.offset, None, self._first_row(record))
+                change = Change(record.offset, None, self._first_row(record, now))
             elif self._settled(part, record):  # canceled while we waited for room
                 flight.known.add(record.offset)
                 continue
             else:
-                change = self._change(part, record, fired, keys)
+                change = self._change(part, record, fired, keys, now)
             if change.job is not None and change.job.status is Status.FAILED:
                 letters.append(Letter(part.number, record, change.job.error or ""))
             rows.append(change)
@@ -125,9 +126,10 @@ class Intake:
         """Send rows; those of jobs that can begin at once say so. False: they can't be sent now."""
         if not part.alive or not part.open:
             return False
+        now = now_ms()
         for n, change in enumerate(rows):
             if change.before is None and change.job is not None:
-                row = self._runner.start(part, change.offset, change.job)
+                row = self._runner.start(part, change.offset, change.job, now)
                 if row is not None:
                     rows[n] = Change(change.offset, None, row)
                     begun.add(change.offset)
@@ -151,18 +153,24 @@ class Intake:
         # kill -9 here: the rows are there, the next owner runs them; delivered again, they
         # are known by place and timestamp.
         self._runner.unreserve(reserved)
-        for offset, _, job, *_ in rows:
+        for change in rows:
+            offset = change.offset
             if offset in begun:
                 if not self._runner.go(part, offset):
                     flight.known.add(offset)
             elif part.alive:
-                if part.head(offset) is not job:  # canceled while it was written
+                if part.head(offset) is not change.job:  # canceled while it was written
                     flight.known.add(offset)
                 self._runner.take_up(part, offset)
         flight.landed()
 
     def _change(
-        self, part: Partition, record: Record, fired: dict[str, Fired], keys: dict[str, int]
+        self,
+        part: Partition,
+        record: Record,
+        fired: dict[str, Fired],
+        keys: dict[str, int],
+        now: int,
     ) -> Change:
         """The row of a record. ``fired`` and ``keys``: what the records before it will leave as
         marks, and as jobs with idempotency keys."""
@@ -187,16 +195,16 @@ class Intake:
             # no repetition when it is delivered again.
             mark = Fired.after(last, run.schedule, run.at, record.offset)
             fired[run.schedule] = mark
-        after = before if known else self._first_row(record)
+        after = before if known else self._first_row(record, now)
         return Change(record.offset, before, after, mark)
 
-    def _first_row(self, record: Record) -> Job:
-        return first_row(record, self._registry, self._max_row_bytes, now_ms())
+    def _first_row(self, record: Record, now: int) -> Job:
+        return first_row(record, self._registry, self._max_row_bytes, now)
 
     def _settled(self, part: Partition, record: Record) -> bool:
         """Whether nothing is left to do with a record: its row is there, and its mark if it is
         a scheduled job (one that was canceled before it was read has the row only)."""
-        if part.unheard_of(record.offset) or not self._known(part, record):
+        if not self._known(part, record):
             return False
         run = ScheduledRun.of(record.headers)
         if run is None or part.head(record.offset) is None:

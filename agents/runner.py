@@ -140,15 +140,16 @@ class Runner:
         self._reserved -= count
         self._room.set()
 
-    def start(self, part: Partition, offset: int, job: Job) -> Job | None:
+    def start(self, part: Partition, offset: int, job: Job, now: int) -> Job | None:
         """Let a job that has no row yet begin at once, if nothing stands before it: the row to
-        write as its first one. It has its slot from now on; ``go`` says what became of the row."""
+        write as its first one. It has its slot from now on; ``go`` says what became of the row.
+        ``now``: epoch ms."""
         if job.status is not Status.WAITING or job.next_attempt_at is not None or self._draining:
             return None
         job_id = JobId(part.number, offset)
         if not self._pool.claim(job_id, self.callers.group(job)):
             return None
-        row = state.start(job, now=now_ms(), worker=self.worker)
+        row = state.start(job, now=now, worker=self.worker)
         attempt = self._attempt(job_id, row.attempt)
         self._begun[job_id] = (part, row, attempt)
         return row

@@ -54,7 +54,7 @@ class Kafka:
             bootstrap_servers=s.kafka,
             acks="all",
             max_request_size=s.max_record_bytes,
-            max_batch_size=131_072,
+            max_batch_size=s.max_batch_bytes,
             request_timeout_ms=round(s.write_timeout_s * 1000),
             **self.access.options(),
         )

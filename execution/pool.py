@@ -87,9 +87,12 @@ class Pool(Generic[K]):
 
     def give_back(self, key: K) -> None:
         """A key that has been let begin is over."""
-        self.first.release(key)
-        self._fill(self.first)
-        self._tell_free()
+        lane = self.first
+        lane.release(key)
+        if lane.lines:
+            self._fill(lane)
+        if lane.free > 0:
+            self.on_free()
 
     def take(self, key: K) -> bool:
         """Give a key that has begun a slot, if it needn't wait for one."""
@@ -241,11 +244,8 @@ class Pool(Generic[K]):
                 self._fill_all()  # what was over the limit may stand in either lane
             else:
                 self._fill(lane)
-            self._tell_free()
-
-    def _tell_free(self) -> None:
-        if self.first.free > 0:
-            self.on_free()
+            if self.first.free > 0:
+                self.on_free()
 
 
 def _nothing() -> None:

@@ -59,13 +59,26 @@ class Handler:
         Raises:
             InvalidRequest: it is too large, or not what the function's annotation says.
         """
+        self._check_size(data)
+        return self.decode(data)
+
+    def verify(self, data: msgspec.Raw) -> None:
+        """As ``check``, of data that is JSON for certain, where nobody needs what it becomes.
+
+        Raises:
+            InvalidRequest: as ``check``.
+        """
+        self._check_size(data)
+        if self.decode is not plain:  # which takes any JSON
+            self.decode(data)
+
+    def _check_size(self, data: msgspec.Raw) -> None:
         if self.max_size is not None and len(data) > self.max_size:
             raise InvalidRequest(
                 f"data: {len(data)} bytes are more than handler {self.name!r} takes "
                 f"({self.max_size})",
                 "data",
             )
-        return self.decode(data)
 
     def worth_a_rerun(self, error: BaseException) -> bool:
         """Whether an attempt that raised this may be run again."""

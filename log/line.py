@@ -128,7 +128,8 @@ class Line:
             key, value, headers, told, _ = waiting[0]
             if headers.__class__ is not list:
                 headers = list(headers)
-            if estimate(key, value, headers) > most_bytes:
+            # What comes behind the first one must fit into the batch, and so into a request.
+            if not taken and estimate(key, value, headers) > most_bytes:
                 waiting.popleft()
                 _refuse(told, MessageSizeTooLargeError(f"it has more than {most_bytes} bytes"))
                 continue

@@ -24,7 +24,8 @@ class LogWriter:
     """
 
     def __init__(self, producer: Callable[[], AIOKafkaProducer], timeout_s: float) -> None:
-        """``timeout_s``: how long a record may wait for its acknowledgement."""
+        """``producer``: its ``max_batch_size`` is no more than its ``max_request_size``.
+        ``timeout_s``: how long a record may wait for its acknowledgement."""
         self._producer = producer
         self._timeout_s = timeout_s
         self._lines: dict[tuple[str, int], Line] = {}
@@ -43,11 +44,15 @@ class LogWriter:
 
         Records of one partition get into the log in the order of the calls.
         """
+        self.line(topic, partition).put(key, value, headers, told)
+
+    def line(self, topic: str, partition: int) -> Line:
+        """Where ``put`` takes records of one partition: for who writes many, always the same."""
         line = self._lines.get((topic, partition))
         if line is None:
             line = Line(self._producer, topic, partition, self._timeout_s)
             self._lines[topic, partition] = line
-        line.put(key, value, headers, told)
+        return line
 
     def send(self, topic: str, entry: Entry) -> asyncio.Future[Written]:
         """As ``put``; the future is done when ``told`` would be called."""

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from faust.stores import memory
@@ -23,10 +23,11 @@ from yarl import URL
 from jobs.codec import encode_row
 from jobs.errors import InvalidId
 from jobs.model import Job, JobId
+from log.line import Line
 from log.writer import LogWriter
 from tables.marks import Mark, Swept
 from tables.partition import Partition, PartitionLost
-from tables.places import prev_header, with_place
+from tables.places import FIRST, prev_header, with_place
 from tables.tempo import Tempo
 from tables.transitions import Transitions
 from worker.app import JobsApp
@@ -34,7 +35,7 @@ from worker.app import JobsApp
 logger = logging.getLogger(__name__)
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A row in place of another: ``before`` is the newest row that it was made from, or
     ``None`` if the job had none; ``job`` is ``None`` to remove it. ``mark`` is written right
     before it, so that whoever finds the row finds the mark. ``value``: the row as bytes, where it
@@ -67,6 +68,17 @@ class Rows(Mapping[str, Job]):
 
     def __len__(self) -> int:
         return sum(len(part.rows) for part in self._partitions.values())
+
+
+class _Lines(dict[int, Line]):
+    """Where records of the changelog are put, by partition; each is asked for once."""
+
+    def __init__(self, line: Callable[[int], Line]) -> None:
+        self._line = line
+
+    def __missing__(self, partition: int) -> Line:
+        line = self[partition] = self._line(partition)
+        return line
 
 
 class JobStore(memory.Store[str, Job]):
@@ -102,7 +114,7 @@ class JobTable(Table[str, Job]):
         """Give the table what it writes with. ``known``: whether a handler is registered."""
         self.tempo = Tempo(now_ms)
         self.transitions = Transitions(self.tempo, known)
-        self._writer = writer
+        self._lines = _Lines(lambda partition: writer.line(self._log, partition))
 
     def _new_store(self) -> JobStore:
         return JobStore(self.app.conf.store, self.app, self, table_name=self.name, loop=self.loop)
@@ -161,8 +173,8 @@ class JobTable(Table[str, Job]):
             return False
         # Before anything is sent: it may raise.
         values = [
-            encode_row(job) if value is None and job is not None else value
-            for _, _, job, _, value in changes
+            encode_row(each.job) if each.value is None and each.job is not None else each.value
+            for each in changes
         ]
         pending = Pending(self._event_loop, partial(self._shown, part, then))
         pending.left = 1  # until all are sent
@@ -205,7 +217,8 @@ class JobTable(Table[str, Job]):
             PartitionLost: as ``write``.
         """
         changes = [Change(n, part.rows.get(n), None) for n in offsets]
-        await self._write(part, [changes[0]._replace(mark=swept), *changes[1:]])
+        first = msgspec.structs.replace(changes[0], mark=swept)
+        await self._write(part, [first, *changes[1:]])
 
     async def note(self, part: Partition, mark: Mark) -> None:
         """Write a mark alone.
@@ -249,13 +262,13 @@ class JobTable(Table[str, Job]):
     ) -> bool:
         """Send a row; ``told`` is called when it is acknowledged, or never will be. False: it isn't
         sent, since the job has moved on."""
-        offset, before, job, _, _ = change
+        offset, before, job = change.offset, change.before, change.job
         # No await between this look and the note: two tasks can't both pass.
         if part.head(offset) is not before:
             return False
         if job is not None and value is None:
             value = encode_row(job)  # before the note: it may raise
-        prev = prev_header(part, offset, before, job)
+        prev = FIRST if before is None else prev_header(part, offset, before, job)
         part.sent(offset, job)
         key = b"%d-%d" % (part.number, offset)
         headers = part.next_headers()
@@ -265,7 +278,7 @@ class JobTable(Table[str, Job]):
         # the acknowledgement and its next step.
         now = self._event_loop.time()
         acknowledged = partial(self._row_told, told, part, offset, before, job, value, now)
-        self._writer.put(self._log, part.number, key, value, headers, acknowledged)
+        self._lines[part.number].put(key, value, headers, acknowledged)
         return True
 
     async def _note(self, part: Partition, mark: Mark, pending: Pending) -> None:
@@ -276,7 +289,7 @@ class JobTable(Table[str, Job]):
         value = msgspec.json.encode(mark)
         told = partial(self._mark_told, pending, part, mark.key, value)
         pending.left += 1
-        self._writer.put(self._log, part.number, mark.key, value, part.next_headers(), told)
+        self._lines[part.number].put(mark.key, value, part.next_headers(), told)
         await pending.settled(part)
 
     def _row_told(

@@ -11,7 +11,7 @@ from log.reader import Record
 from tables.fold import PREV_HEADER
 from tables.partition import Partition
 
-_FIRST = (PREV_HEADER, b"")
+FIRST = (PREV_HEADER, b"")  # of a row that is written in place of none
 _END = b"}"  # of every row
 
 
@@ -21,7 +21,7 @@ def prev_header(
     """The header of a row that is written in place of ``before``. ``None``: the place of that one
     isn't known, since it isn't acknowledged yet, or is final and removed now."""
     if before is None or (job is not None and before.submitted_at != job.submitted_at):
-        return _FIRST
+        return FIRST
     place = part.before(offset)
     return None if place is None else (PREV_HEADER, b"%d" % place)
 

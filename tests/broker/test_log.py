@@ -153,6 +153,19 @@ async def test_the_writer_waits_for_acknowledgements(
         await writer.write(topic, [Entry(0, b"k", b"x" * 4_000_000)])
 
 
+async def test_what_is_too_large_is_refused_behind_others_too(
+    topic: str, reader: LogReader, producer: AIOKafkaProducer
+) -> None:
+    """A batch takes no more than a request holds, but for its first record."""
+    writer = LogWriter(lambda: producer, 10.0)
+    large = Entry(0, b"k", b"x" * 4_000_000)
+    with pytest.raises(NotWritten, match="MessageSizeTooLargeError"):
+        await writer.write(topic, [Entry(0, b"k", b"0"), large, Entry(0, b"k", b"1"), large])
+    (last,) = await writer.write(topic, [Entry(0, b"k", b"2")])
+    found = await reader.read(topic, 0, 0, last.offset + 1)
+    assert [record.value for record in found] == [b"0", b"1", b"2"]
+
+
 async def test_the_writer_gives_up_in_time(topic: str, producer: AIOKafkaProducer) -> None:
     writer = LogWriter(lambda: producer, 10.0)
     with pytest.raises(NotWritten, match=r"didn't acknowledge in 0\.001s"):

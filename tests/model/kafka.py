@@ -22,6 +22,7 @@ from tests.model.loop import Clock, StepLoop
 
 P = 0  # one partition: what is of interest happens between workers
 BATCH = 3  # records in one; small, so that it is full at times
+BATCH_BYTES = 100_000  # of values, in one; less than a request holds, as for aiokafka
 FETCH = 4  # records in an answer; small, so that reading takes several
 
 
@@ -84,10 +85,12 @@ class Builder:
 
     def __init__(self) -> None:
         self.entries: list[tuple[bytes | None, bytes | None, Any]] = []
+        self._left = BATCH_BYTES
 
     def append(self, *, timestamp: None, key: Any, value: Any, headers: Any) -> Appended | None:
-        """``None``: it is full."""
-        if len(self.entries) == BATCH:
+        """``None``: it is full. The first one is taken, however large it is."""
+        self._left -= len(value or b"")
+        if len(self.entries) == BATCH or (self.entries and self._left < 0):
             return None
         self.entries.append((key, value, headers))
         return Appended(0)
