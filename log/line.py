@@ -89,11 +89,14 @@ class Line:
         taken: list[tuple[Told, int]] = []
         try:
             producer = self._producer()
+            self._refuse_first(producer._max_request_size)
+            if not self._waiting:
+                return
             batch = producer.create_batch()
             put_at = self._waiting[0][4]
-            self._fill(batch, taken, producer._max_request_size)
+            self._fill(batch, taken)
             if not taken:
-                return  # too large, all of them
+                return
             batch.close()
             async with asyncio.timeout_at(put_at + self._timeout_s):
                 ack = await self._handed_over(producer, batch)
@@ -122,17 +125,22 @@ class Line:
                     logger.exception("an acknowledgement can't be told; please report this")
                 place += 1
 
-    def _fill(self, batch: BatchBuilder, taken: list[tuple[Told, int]], most_bytes: int) -> None:
+    def _refuse_first(self, most_bytes: int) -> None:
+        """Refuse what is too large for a request, up to the first that isn't: what is behind that
+        one must fit into its batch, which is less than a request."""
+        while self._waiting:
+            key, value, headers, told, _ = self._waiting[0]
+            if estimate(key, value, list(headers)) <= most_bytes:
+                return
+            self._waiting.popleft()
+            _refuse(told, MessageSizeTooLargeError(f"it has more than {most_bytes} bytes"))
+
+    def _fill(self, batch: BatchBuilder, taken: list[tuple[Told, int]]) -> None:
         waiting = self._waiting
         while waiting:
             key, value, headers, told, _ = waiting[0]
             if headers.__class__ is not list:
                 headers = list(headers)
-            # What comes behind the first one must fit into the batch, and so into a request.
-            if not taken and estimate(key, value, headers) > most_bytes:
-                waiting.popleft()
-                _refuse(told, MessageSizeTooLargeError(f"it has more than {most_bytes} bytes"))
-                continue
             put = batch.append(timestamp=None, key=key, value=value, headers=headers)
             if put is None and taken:
                 return  # full

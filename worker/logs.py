@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from aiokafka.conn import AIOKafkaConnection
 
 AGAIN_S = 60.0  # before a line that stands there already is written once more
 BACK_S = 3.0  # without complaints, before Kafka is taken for back
@@ -114,10 +115,12 @@ def _is_leftover(record: logging.LogRecord, text: str) -> bool:
     that refers to itself, the future that holds it can be destroyed first (CPython 3.11 to 3.13).
     """
     error = record.exc_info[1] if record.exc_info else None
-    if record.name != "asyncio" or not isinstance(error, OSError) or "never retrieved" not in text:
+    if record.name != "asyncio" or not text.startswith("Future exception was never retrieved"):
         return False
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    return any(frame.f_globals.get("__name__") == "aiokafka.conn" for frame in frames)
+    if not isinstance(error, OSError):
+        return False
+    codes = (frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__))
+    return AIOKafkaConnection._on_read_task_error.__code__ in codes
 
 
 class JsonFormatter(logging.Formatter):

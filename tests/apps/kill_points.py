@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.types import TP
 
-from log.writer import Entry, Headers, LogWriter, Told
+from log.line import Entry, Headers, Line, Told
 from worker.transport import JobsConsumer
 
 BY_TOPIC = {"retry": "retry", "dead": "dead", "cancel": "cancel", "changelog": "row"}
@@ -60,18 +60,17 @@ def point_of(topic: str, entry: Entry) -> str:
 def arm(spec: str) -> None:
     """Put the point into the writer and the consumer."""
     at = KillPoint(spec)
-    put, commit, send = LogWriter.put, JobsConsumer.commit_places, AIOKafkaProducer.send_batch
+    put, commit, send = Line.put, JobsConsumer.commit_places, AIOKafkaProducer.send_batch
     waiting: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
 
     def putting(
-        self: LogWriter,
-        topic: str,
-        partition: int,
+        self: Line,
         key: bytes | None,
         value: bytes | None,
         headers: Headers,
         told: Told,
     ) -> None:
+        topic, partition = self._topic, self._partition
         point = point_of(topic, Entry(partition, key, value, headers))
 
         def acknowledged(offset: int, timestamp: int, error: Exception | None) -> None:
@@ -81,7 +80,7 @@ def arm(spec: str) -> None:
 
         at.passed(point, "before")
         waiting[topic, partition].append(point)
-        put(self, topic, partition, key, value, headers, acknowledged)
+        put(self, key, value, headers, acknowledged)
 
     async def sending(
         self: AIOKafkaProducer, batch: BatchBuilder, topic: str, *, partition: int
@@ -97,6 +96,6 @@ def arm(spec: str) -> None:
         at.passed("commit", "acked")
         return done
 
-    LogWriter.put = putting  # type: ignore[method-assign]
+    Line.put = putting  # type: ignore[method-assign]
     AIOKafkaProducer.send_batch = sending
     JobsConsumer.commit_places = committing  # type: ignore[method-assign]

@@ -125,6 +125,21 @@ def test_what_is_too_large_is_refused_alone(line: Line) -> None:
     )
 
 
+def test_what_is_too_large_costs_those_behind_it_no_time(line: Line) -> None:
+    large = b"x" * (Connection._max_request_size + 1)
+    line.put(b"0", large)
+    line.rest()
+    line.clock.now_s += TIMEOUT_S - 1
+    line.put(b"1")  # as old as it is, and not as what it stood behind
+    line.connection.serve()
+    line.rest()
+    line.clock.now_s += 2
+    line.rest()
+    line.connection.serve()
+    line.rest()
+    assert line.told == [(b"0", 0), (large, MessageSizeTooLargeError), (b"1", 1)]
+
+
 def test_a_producer_that_is_closed_is_told_to_all(line: Line) -> None:
     def closed() -> Any:
         raise ProducerClosed
