@@ -11,6 +11,7 @@ from typing import Self
 from confluent_kafka.admin import AdminClient, PartitionMetadata  # type: ignore[attr-defined]
 
 from devbroker import ports
+from tests.harness import until
 from tests.kafka.server import TRIES, ApacheKafka, Node, PortTaken, new_cluster_id
 
 HEAP = "256m"
@@ -99,7 +100,13 @@ class ApacheKafkaCluster:
     def _partitions(self, topic: str) -> list[PartitionMetadata]:
         if self._admin is None:
             self._admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
-        found = self._admin.list_topics(topic, timeout=ASK_S).topics[topic].partitions
+        admin = self._admin
+        # A broker that hasn't heard of a new topic yet answers that it has no partitions.
+        found: dict[int, PartitionMetadata] = until(
+            lambda: admin.list_topics(topic, timeout=ASK_S).topics[topic].partitions,
+            ASK_S,
+            f"a broker knows {topic}",
+        )
         return [found[p] for p in sorted(found)]
 
 
