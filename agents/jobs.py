@@ -73,11 +73,11 @@ class Intake:
         known = {r.offset for r in records} - {r.offset for r in rest} if rest != records else set()
         flight = Flight()
         while rest and part.alive:
-            reserved = await self._runner.reserve(len(rest))
+            reserved = await self._runner.room.reserve(len(rest))
             try:
                 await self._admit(part, rest[:reserved], flight)
             except BaseException:
-                self._runner.unreserve(reserved)
+                self._runner.room.unreserve(reserved)
                 raise
             rest = rest[reserved:]
         await flight.over()
@@ -152,7 +152,7 @@ class Intake:
     ) -> None:
         # kill -9 here: the rows are there, the next owner runs them; delivered again, they
         # are known by place and timestamp.
-        self._runner.unreserve(reserved)
+        self._runner.room.unreserve(reserved)
         for change in rows:
             offset = change.offset
             if offset in begun:

@@ -17,12 +17,12 @@ from agents.callers import Callers
 from agents.dead import DeadLetters
 from agents.limits import Limits
 from agents.outcomes import Outcomes
+from agents.room import Room
 from agents.settling import RETRY_MS, Settling
 from execution.clocks import Clocks
 from execution.executor import Attempt, Canceled, Interrupted, Outcome, Stop
 from execution.pool import Pool
 from execution.timers import DueTimer
-from execution.turns import Turns
 from jobs import state
 from jobs.histogram import Histogram
 from jobs.model import Job, JobId, Status
@@ -38,7 +38,6 @@ logger = logging.getLogger(__name__)
 
 # Bounds of the histogram of attempts, in seconds.
 ATTEMPT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
-SLOT_WAIT_S = 0.05  # before it is looked again whether the pace is brisk still
 AHEAD = 1_000  # so many jobs, at most, write that they execute before they have a slot
 _STOP_S = 5.0  # for handlers to end after they were interrupted in a drain
 
@@ -68,21 +67,17 @@ class Runner:
         self._timer: DueTimer[JobId] = DueTimer(self._due)
         self._attempts: dict[JobId, Attempt] = {}
         self._begun: dict[JobId, tuple[Partition, Job, Attempt]] = {}  # their first rows are sent
+        self.room = Room(limits.max_open, self._pool, lambda: len(self._settling))
         self._settling = Settling(
             table,
             callers.registry,
             dead,
             Outcomes(limits.retry, limits.max_result_bytes),
             settled=self._forget,
-            moved=self._moved,
+            moved=self.room.moved,
             again=self.take_up,
         )
-        self._reserved = 0
-        self._reserving = 0  # who waits for room
-        self._room = asyncio.Event()
         self._clocks = Clocks()
-        self._slots = Turns()
-        self._pool.on_free = self._slots.free
         self.tracing: Tracing | None = None
         self.took: dict[str, Histogram] = {}  # attempts' durations, by handler
         self._draining = False
@@ -90,17 +85,6 @@ class Runner:
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()  # asked for each job, it would take its time
-
-    @property
-    def open(self) -> int:
-        """Jobs that are ready, running, or about to be: what ``max_open`` limits. Those that
-        wait for their time don't count; a thousand jobs for tomorrow block nobody today."""
-        return len(self._pool) + len(self._settling) + self._reserved
-
-    @property
-    def max_open(self) -> int:
-        """The most that may be ``open``."""
-        return self._limits.max_open
 
     @property
     def executing(self) -> int:
@@ -112,33 +96,6 @@ class Runner:
         """Slots that are taken, and all of them: for first attempts and for reruns."""
         lanes = {"first": self._pool.first, "rerun": self._pool.reruns}
         return {name: (len(lane.running), lane.slots) for name, lane in lanes.items()}
-
-    async def reserve(self, wanted: int) -> int:
-        """Wait for room, then keep some of it: at least 1 job's, at most ``wanted``.
-
-        While jobs are started at a brisk pace, it waits for free slots, too, and keeps as much as
-        there are: jobs that begin at once need no row that says that they wait.
-        """
-        while True:
-            while self._limits.max_open <= self.open or self._draining:
-                self._reserving += 1
-                self._room.clear()
-                try:
-                    await self._room.wait()
-                finally:
-                    self._reserving -= 1
-            room, free = min(wanted, self._limits.max_open - self.open), self._pool.first.free
-            if free > 0 or not self._pool.brisk():
-                break
-            await self._slots.wait(SLOT_WAIT_S)
-        room = min(room, free) if free > 0 else room
-        self._reserved += room
-        return room
-
-    def unreserve(self, count: int) -> None:
-        """Give reserved room back."""
-        self._reserved -= count
-        self._room.set()
 
     def start(self, part: Partition, offset: int, job: Job, now: int) -> Job | None:
         """Let a job that has no row yet begin at once, if nothing stands before it: the row to
@@ -199,14 +156,10 @@ class Runner:
 
     def _freed(self, part: Partition, job_id: JobId) -> None:
         """A job has left its slot, or is about to."""
-        self._moved()
+        self.room.moved()
         if self._table.served.get(job_id.partition) is not part:
             # Lost and taken back while the slot was taken: its job may have been passed over.
             self._loop.call_soon(self._look_again, part, job_id)
-
-    def _moved(self) -> None:
-        if self._reserving or self._draining:
-            self._room.set()
 
     def take_up(self, part: Partition, offset: int, back: bool = False) -> None:
         """Let a waiting job run when its time has come; other jobs are left alone. ``back``: it
@@ -256,7 +209,7 @@ class Runner:
             self._timer.discard(job_id)
             row = state.canceled(job, now=now_ms(), who=who, why=why)
             await self._table.write(part, [Change(offset, job, row)])
-            self._room.set()
+            self.room.moved()
             if part.head(offset) is row:
                 return
             # It has moved on before our row was sent: look again.
@@ -270,11 +223,12 @@ class Runner:
             if job_id.partition == part.number:
                 self._pool.discard(job_id)
                 self._timer.discard(job_id)
-        self._room.set()
+        self.room.moved()
 
     async def drain(self, grace_s: float) -> None:
         """Start nothing more, let what runs finish for ``grace_s``, then interrupt the rest."""
         self._draining = True
+        self.room.close()
         self._pool.stop()
         self._timer.stop()
         if self.executing:
@@ -302,8 +256,7 @@ class Runner:
                     await self._pool.idle()
                     if not (self._settling or self._begun):
                         return
-                    self._room.clear()
-                    await self._room.wait()
+                    await self.room.changed()
         except TimeoutError:
             pass
 
@@ -368,7 +321,7 @@ class Runner:
             self.callers.ended(job_id)
 
     def _look_again(self, part: Partition, job_id: JobId) -> None:
-        self._room.set()
+        self.room.moved()
         current = self._table.served.get(job_id.partition)
         if current is not None and current is not part:
             self.take_up(current, job_id.offset)

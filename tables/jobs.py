@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import msgspec
@@ -23,7 +23,6 @@ from yarl import URL
 from jobs.codec import encode_row
 from jobs.errors import InvalidId
 from jobs.model import Job, JobId
-from log.line import Line
 from log.writer import LogWriter
 from tables.marks import Mark, Swept
 from tables.partition import Partition, PartitionLost
@@ -70,17 +69,6 @@ class Rows(Mapping[str, Job]):
         return sum(len(part.rows) for part in self._partitions.values())
 
 
-class _Lines(dict[int, Line]):
-    """Where records of the changelog are put, by partition; each is asked for once."""
-
-    def __init__(self, line: Callable[[int], Line]) -> None:
-        self._line = line
-
-    def __missing__(self, partition: int) -> Line:
-        line = self[partition] = self._line(partition)
-        return line
-
-
 class JobStore(memory.Store[str, Job]):
     """The table's store as Faust sees it: a view of the rows."""
 
@@ -114,7 +102,8 @@ class JobTable(Table[str, Job]):
         """Give the table what it writes with. ``known``: whether a handler is registered."""
         self.tempo = Tempo(now_ms)
         self.transitions = Transitions(self.tempo, known)
-        self._lines = _Lines(lambda partition: writer.line(self._log, partition))
+        # Each row asks.
+        self._line = cache(lambda partition: writer.line(self._log, partition))
 
     def _new_store(self) -> JobStore:
         return JobStore(self.app.conf.store, self.app, self, table_name=self.name, loop=self.loop)
@@ -278,7 +267,7 @@ class JobTable(Table[str, Job]):
         # the acknowledgement and its next step.
         now = self._event_loop.time()
         acknowledged = partial(self._row_told, told, part, offset, before, job, value, now)
-        self._lines[part.number].put(key, value, headers, acknowledged)
+        self._line(part.number).put(key, value, headers, acknowledged)
         return True
 
     async def _note(self, part: Partition, mark: Mark, pending: Pending) -> None:
@@ -289,7 +278,7 @@ class JobTable(Table[str, Job]):
         value = msgspec.json.encode(mark)
         told = partial(self._mark_told, pending, part, mark.key, value)
         pending.left += 1
-        self._lines[part.number].put(mark.key, value, part.next_headers(), told)
+        self._line(part.number).put(mark.key, value, part.next_headers(), told)
         await pending.settled(part)
 
     def _row_told(

@@ -37,10 +37,7 @@ class Rows(MutableMapping[int, Job]):
         return row
 
     def __setitem__(self, offset: int, job: Job) -> None:
-        if offset in self._rows:  # as half of all: the order stays, and needn't be looked after
-            dict.__setitem__(self._rows, offset, job)  # type: ignore[index] # mypy's, of a class
-        else:
-            self._rows[offset] = job
+        self._rows[offset] = job
 
     def __delitem__(self, offset: int) -> None:
         del self._rows[offset]

@@ -47,18 +47,12 @@ class Tempo:
 
     def began(self, waited_ms: int) -> None:
         """An attempt began so long after it was due."""
-        number = self._clock() // STEP_MS
-        if number != self._number:
-            self._begin(number)
-        _count(self._step.wait, waited_ms)
+        _count(self._now().wait, waited_ms)
 
     def ended(self, status: Status, ran_ms: int | None) -> None:
         """A job has come to a final state; ``ran_ms``: how long its last attempt took, if it ended
         by that one."""
-        number = self._clock() // STEP_MS
-        if number != self._number:
-            self._begin(number)
-        step = self._step
+        step = self._now()
         if status is Status.DONE:
             step.done += 1
         elif status is Status.FAILED:
@@ -73,6 +67,12 @@ class Tempo:
         ``STEP_MS``. Where nothing happened there is none."""
         now = self._clock() // STEP_MS
         return {n: step for n, step in self._steps.items() if now - STEPS <= n <= now}
+
+    def _now(self) -> Step:
+        number = self._clock() // STEP_MS
+        if number != self._number:
+            self._begin(number)
+        return self._step
 
     def _begin(self, number: int) -> None:
         # Those to come were counted by a clock that has been put back since.

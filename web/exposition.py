@@ -98,9 +98,11 @@ class WorkerCollector(Collector):
     def _worker(self) -> Iterator[Metric]:
         runner, resume = self._parts.runner, self._parts.resume
         yield _gauge(
-            "jobs_open", "Jobs that are ready or running: what JOBS_MAX_OPEN limits.", runner.open
+            "jobs_open",
+            "Jobs that are ready or running: what JOBS_MAX_OPEN limits.",
+            runner.room.open,
         )
-        yield _gauge("jobs_open_limit", "JOBS_MAX_OPEN.", runner.max_open)
+        yield _gauge("jobs_open_limit", "JOBS_MAX_OPEN.", runner.room.most)
         slots = runner.slots
         used = {(lane,): n for lane, (n, _) in slots.items()}
         yield _gauges("jobs_slots_used", "Slots that an attempt runs in.", ["lane"], used)

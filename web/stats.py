@@ -86,7 +86,7 @@ class Stats:
             url=self._owners.me,
             partitions=sorted(jobs),
             jobs=_total(jobs.values()),
-            open=runner.open,
+            open=runner.room.open,
             executing=runner.executing,
             slots={name: Slots(used, of) for name, (used, of) in runner.slots.items()},
             gaps={feed.topic: feed.gaps for feed in parts.lifecycle.feeds},
